@@ -6,7 +6,7 @@
 __all__ = ['CONTENDERS', 'SYNTHETIC', 'BenchError', 'ReadProbe', 'Contender', 'contender', 'write_gguf', 'worker', 'Entry',
            'BenchResult', 'machine', 'bench', 'KernelBench', 'kernel_bench']
 
-# %% ../nbs/08_bench.ipynb #5a2c6c57
+# %% ../nbs/08_bench.ipynb #f66dc836
 import importlib.metadata, importlib.util, json, math, os, platform, statistics, subprocess, sys, time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from .linear import ProjectiveLinear
 from .swap import table
 from .files import Source, human
 from .checkpoint import build_skeleton, load, swap_empty
+from .fused import fuse_
 from .phi3 import PHI35_SHAPE, is_quantized, layer_map, load_dense, peak_memory, resolve
 
 # %% ../nbs/08_bench.ipynb #aed609ea
@@ -96,7 +97,7 @@ def _fill(model, skip=()): # on the meta device -> the same model with storage
     model.initialize_weights(); model.tie_weights()
     return model.eval()
 
-# %% ../nbs/08_bench.ipynb #870964cd
+# %% ../nbs/08_bench.ipynb #d0a746af
 def _fill_quantized(m, g):
     "A layer's tensors without encoding: random codes, and the table and curve of a small matrix."
     like = encode(torch.randn(64, 64, generator=g)*0.02, m.scheme).tensors()
@@ -114,7 +115,7 @@ def _qins(scheme):
             if not is_quantized(source): source = cached_conversion(source, scheme, progress=False)
             elif (s := source.config()['quantization_config']['scheme']) != scheme: raise BenchError(f"{source.name} was converted with {s}; give its full-precision source to bench {scheme}")
             return load(source)[0]
-        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return _fill(model)
+        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return fuse_(_fill(model))
     return build
 contender('qins8', 'this package: 8-bit codes on a cubic', 8)(_qins('qins8'))
 contender('qins9', "this package: the report's magnitude and sign", 9)(_qins('qins9'));

@@ -9,7 +9,7 @@ __all__ = ['FORMAT_VERSION', 'MIN_PACKAGE', 'VOLATILE', 'MAX_COUNT', 'FLOATS', '
            'write_json', 'model_card', 'shard_digests', 'check_together', 'verify_checkpoint', 'load', 'swap_empty',
            'load_tokenizer']
 
-# %% ../nbs/04_checkpoint.ipynb #32646077
+# %% ../nbs/04_checkpoint.ipynb #64867920
 import contextlib, inspect, json, math, os, re
 from collections import Counter
 from dataclasses import dataclass, field, asdict
@@ -23,7 +23,7 @@ from .lut import (DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, encod
 from .linear import ProjectiveLinear
 from .swap import LayerReport, SwapReport, plan_swap, skip_filter, table
 from .files import *
-from .files import TensorInfo, _check_entries, _destination, _hub_errors, _read_errors, _stamp
+from .files import TensorInfo, _check_entries, _destination, _hub_errors, _persist, _read_errors, _stamp
 
 # %% ../nbs/04_checkpoint.ipynb #46fc9956
 FORMAT_VERSION = 1
@@ -191,7 +191,7 @@ def _read_headers(source):
     if wrong: raise KeysError(f"{source.name}: files and index disagree: {'; '.join(wrong)}")
     return out
 
-# %% ../nbs/04_checkpoint.ipynb #dbdae9d0
+# %% ../nbs/04_checkpoint.ipynb #2264adcc
 @patch
 def header(self:Source, shard:str) -> tuple: # (TensorInfos, metadata)
     "A shard's header, read once; of a shard that is still on the hub, only the header is fetched, and offsets count from the data's begin."
@@ -209,7 +209,7 @@ def _remote_header(self:Source, shard):
     from huggingface_hub import HfApi, errors as E
     bad = lambda why: CorruptFileError(f"{self.name}: {shard} on the hub: {why}")
     with _hub_errors(self.repo):
-        try: m = HfApi().parse_safetensors_file_metadata(self.repo, shard, revision=self.revision)
+        try: m = _persist(lambda: HfApi().parse_safetensors_file_metadata(self.repo, shard, revision=self.revision))
         except E.SafetensorsParsingError: raise bad('it has no valid safetensors header') from None
         entries = {n: dict(dtype=t.dtype, shape=list(t.shape), data_offsets=list(t.data_offsets)) for n, t in m.tensors.items()}
         return _check_entries(entries, 0, max((e['data_offsets'][1] for e in entries.values()), default=0), bad), dict(m.metadata)
@@ -471,14 +471,15 @@ def verify_checkpoint(src,          # directory, hub id or Source
     if bad: raise DigestError(f"{source.name}: not what was written: {', '.join(dict.fromkeys(bad))}. Fetch or convert the checkpoint again")
     return done
 
-# %% ../nbs/04_checkpoint.ipynb #aa078640
+# %% ../nbs/04_checkpoint.ipynb #57194a04
 ON_LOAD = []  # functions that get every model `load` returns; modules on higher floors add theirs
 
 def load(src,                # a converted directory, or the hub id of one
          dtype=None,         # of the dense parameters; default: the configuration's
          device='cpu',       # 'cpu' maps the files; elsewhere tensors are copied
          verify=False,       # check the digest of every tensor and of the configuration
-         revision=None       # branch, tag or commit, for a hub id
+         revision=None,      # branch, tag or commit, for a hub id
+         fuse=True           # single new tokens take the fused way of `03b_fused` on a CPU
         ) -> tuple:          # (model in eval mode, tokenizer or None)
     "Load a quantized checkpoint, strictly. Raises `CheckpointError`s: never a random weight, never remote code."
     source = src if isinstance(src, Source) else open_source(src, revision)
@@ -495,6 +496,9 @@ def load(src,                # a converted directory, or the hub id of one
     tokenizer = load_tokenizer(source)
     source.check_unchanged()
     for f in ON_LOAD: f(model)
+    if fuse:
+        from qins_intllm.fused import fuse_
+        fuse_(model)
     return model, tokenizer
 
 # %% ../nbs/04_checkpoint.ipynb #de9d2583

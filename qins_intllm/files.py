@@ -9,8 +9,8 @@ __all__ = ['DTYPES', 'DTYPE_NAMES', 'MAX_HEADER', 'MAX_DEPTH', 'MAX_BYTES', 'SMA
            'read_tensor', 'tensor_digest', 'json_digest', 'ShardWriter', 'human', 'new_directory', 'Source',
            'open_source']
 
-# %% ../nbs/03a_files.ipynb #979a4125
-import contextlib, errno, hashlib, json, math, os, re, shutil, stat, struct, warnings
+# %% ../nbs/03a_files.ipynb #e443df40
+import contextlib, errno, hashlib, json, math, os, re, shutil, stat, struct, time, warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -364,7 +364,7 @@ def _is_repo_id(s):
     except HFValidationError: return False
     return s.count('/') == 1 and not s.startswith(('.', '~'))
 
-# %% ../nbs/03a_files.ipynb #73ea81ee
+# %% ../nbs/03a_files.ipynb #e412a1e9
 @contextlib.contextmanager
 def _hub_errors(repo):
     "One-line errors for what can go wrong on the way to the hub; a token is never part of them."
@@ -388,7 +388,18 @@ def _hub_message(repo, e):
     if isinstance(e, OSError): return f"{repo} cannot be stored in the hub's cache: {_why(e)}; make room there, or set HF_HOME to another place"
     return f"{repo} cannot be fetched from the hub ({type(e).__name__})"
 
-# %% ../nbs/03a_files.ipynb #ec987c7f
+def _persist(f,       # a request that may be made again
+            times=4  # at most
+           ):        # what it returns
+    "Call `f` again when the connection breaks; what the hub itself answers is final."
+    from huggingface_hub import errors as E
+    for left in range(times)[::-1]:
+        try: return f()
+        except (getattr(E, 'HTTPError', ConnectionError), ConnectionError, TimeoutError) as e:
+            if isinstance(e, E.HfHubHTTPError) or not left: raise
+            time.sleep(1)
+
+# %% ../nbs/03a_files.ipynb #90aab96a
 def _open_hub(repo, revision):
     from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
     with _hub_errors(repo):
@@ -402,7 +413,8 @@ def _open_hub(repo, revision):
         names = [n for n in names if '/' not in n]
         if 'config.json' not in names: raise NotACheckpointError(f"{repo} has no config.json; a Hugging Face model has one beside its .safetensors files")
         small = [n for n in names if any(fnmatch(n, p) for p in SMALL) and n != 'config.json']
-        d = Path(hf_hub_download(repo, 'config.json', revision=info.sha)).parent.resolve()
+        d = Path(hf_hub_download(repo, 'config.json', revision=revision)).parent.resolve()  # by the name that was asked for: the cache notes which commit that is, and finds it offline
+        if d.name != info.sha: d = Path(hf_hub_download(repo, 'config.json', revision=info.sha)).parent.resolve()  # it moved on in between
         for n in small: hf_hub_download(repo, n, revision=info.sha)
     source = _local(repo, d, repo, info.sha)
     source.files = names

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['QinsConfig', 'QinsHfQuantizer', 'QinsQuantize', 'attach', 'register', 'save_pretrained', 'lora_ready']
 
-# %% ../nbs/05_transformers.ipynb #4ca434ab
+# %% ../nbs/05_transformers.ipynb #643da624
 import contextlib, ctypes, inspect, json, os, re, tempfile, types, warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from .linear import ProjectiveLinear
 from .swap import LayerReport, SwapError, SwapReport, plan_swap, shared_weights, skip_filter, why_skip, _partner, _replace
 from .files import CheckpointError, KeysError, PickleRefusedError, open_source, read_header, tensor_digest
 from . import checkpoint
+from .fused import fuse_
 from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, check_quantization_config, check_together, config_digest, guard_tensor, quantization_config, shard_metadata, swap_empty,
                                     verify_checkpoint, _check_layers, _group_sources, _quantized_layers, _raise_keys, _read_headers, _results)
 
@@ -188,7 +189,7 @@ def _check_names(self:QinsHfQuantizer, model, infos, own):
 
 def _listed(name, patterns): return any(re.search(p, name) for p in patterns or ())
 
-# %% ../nbs/05_transformers.ipynb #15d16bce
+# %% ../nbs/05_transformers.ipynb #3c068d8b
 @patch
 def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
     "Check that all was filled with what it should be. Raises what went wrong while quantizing, `KeysError`, `CorruptFileError`."
@@ -203,6 +204,7 @@ def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
     _raise_keys(name, [f'{n}.weight' for n in self.pending] + empty, [], [])
     _check_layers(types.SimpleNamespace(name=name), layers)
     self._settle(model)
+    fuse_(model)
 
 @patch
 def _settle(self:QinsHfQuantizer, model):

@@ -18,11 +18,11 @@ from .swap import plan_swap, table
 from .files import (CheckpointError, DestinationError, ShardWriter, Source, human, json_digest, new_directory, open_source)
 from .checkpoint import _write_index, build_skeleton, convert, load, load_tokenizer, shard_names, write_json
 
-# %% ../nbs/06_phi3.ipynb #06e69c9f
+# %% ../nbs/06_phi3.ipynb #9c5692bf
 PHI35 = 'microsoft/Phi-3.5-mini-instruct'
 PHI35_SHAPE = dict(model_type='phi3', architectures=['Phi3ForCausalLM'], dtype='bfloat16', vocab_size=32064, hidden_size=3072, intermediate_size=8192, num_hidden_layers=32,
                    num_attention_heads=32, num_key_value_heads=32, hidden_act='silu', rms_norm_eps=1e-05, rope_theta=10000.0, max_position_embeddings=4096,
-                   original_max_position_embeddings=4096, sliding_window=2047, tie_word_embeddings=False, attention_bias=False, bos_token_id=1, eos_token_id=32000, pad_token_id=32000)
+                   original_max_position_embeddings=4096, sliding_window=262144, tie_word_embeddings=False, attention_bias=False, bos_token_id=1, eos_token_id=32000, pad_token_id=32000)
 
 @dataclass(repr=False)
 class LayerMap:
