@@ -46,6 +46,7 @@ if __name__ == '__main__':
     nbs = sorted(p for p in (root/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
     process()
     problems = [x for p in nbs for x in check(p, nbs)]
+    problems += [f'_quarto.yml names {f}, which does not exist in nbs/' for f in re.findall(r'^\s*(?:favicon|logo|css):\s*(\S+)', (root/'_quarto.yml').read_text(encoding='utf-8'), re.M) if not (root/'nbs'/f).exists()]
     lost = [str(p.relative_to(root/'nbs')) for p in nbs if not list((root/'_proc').rglob(p.stem + '.*'))]
     if lost: problems.append(f'not processed: {", ".join(lost)}')
     print(*problems, sep='\n')

@@ -33,12 +33,13 @@ class ProjectiveLinear(nn.Module):
         for n in _BUFFERS: self.register_buffer(n, empty(n))
         self.register_parameter('bias', nn.Parameter(torch.zeros(out_features, device=device, dtype=dtype)) if bias else None)
 
-# %% ../nbs/02_linear.ipynb #32ee27d4
+# %% ../nbs/02_linear.ipynb #13c31caf
 @patch(as_prop=True)
 def quantized(self:ProjectiveLinear) -> QuantizedWeight:
     "The layer's weight; raises `LayoutError` when its tensors do not fit together."
     q, p, b = self._q, self._parameters, self._buffers
-    if q is None or q.codes is not p['codes'] or q.sign is not p['sign'] or q.lut is not b['lut']: q = self._q = self._assemble()
+    if (q is None or q.codes is not p['codes'] or q.sign is not p['sign'] or q.lut is not b['lut'] or q.curve is not b['curve']
+        or q.scaled and (q.row_scale is not b['row_scale'] or q.col_scale is not b['col_scale'])): q = self._q = self._assemble()
     return q
 
 @patch
