@@ -7,7 +7,7 @@ __all__ = ['WINDOW', 'TURN_ENDS', 'TEMPERATURE', 'TOP_P', 'STOP_REASONS', 'CHAT_
            'OwnChance', 'sampler', 'Reply', 'Turn', 'ChatSession', 'common_start', 'printable', 'Terminal',
            'chat_terminal']
 
-# %% ../nbs/09_chat.ipynb #66465b48
+# %% ../nbs/09_chat.ipynb #5d6cbf9b
 import os, re, secrets, sys, threading, time
 from dataclasses import dataclass
 import psutil, torch
@@ -18,6 +18,8 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from transformers.cache_utils import DynamicLayer
 from transformers.generation.streamers import BaseStreamer
 from .lut import QinsError
+from .team import compiling
+from .fused import GrowingLayer
 
 # %% ../nbs/09_chat.ipynb #dfba135a
 class ChatError(QinsError, ValueError):
@@ -255,10 +257,10 @@ def _take_cache(self:ChatSession,
         except (RuntimeError, ValueError, NotImplementedError): pass   # a layer that cannot be cut
     return DynamicCache(config=self.model.config), 0
 
-# %% ../nbs/09_chat.ipynb #4a0810e2
+# %% ../nbs/09_chat.ipynb #7c7a8814
 def _settle(cache) -> int: # tokens that all layers hold; 0: nothing can be kept
     "Make a cache consistent after an interruption."
-    if not all(type(l) is DynamicLayer for l in cache.layers): return 0
+    if not all(type(l) in (DynamicLayer, GrowingLayer) for l in cache.layers): return 0
     n = min((min(l.keys.shape[-2], l.values.shape[-2]) if l.is_initialized and l.values.numel() else 0 for l in cache.layers), default=0)
     for l in cache.layers if n else ():
         l.keys, l.values = l.keys[..., :n, :], l.values[..., :n, :]
@@ -385,9 +387,10 @@ def printable(text:str) -> str:
     "Text without control characters, except newline and tab."
     return ''.join(c if c in '\n\t' or (c >= ' ' and not '\x7f' <= c <= '\x9f') else '\ufffd' for c in text)
 
-# %% ../nbs/09_chat.ipynb #7f217bc9
+# %% ../nbs/09_chat.ipynb #383e7950
 class Terminal:
     "Where a conversation reads and writes."
+    patience = 1.5 # seconds without an answer before it says what takes so long
     def __init__(self, session, stdin=None, stdout=None, stderr=None):
         self.session, self.stdin, self.stdout, self.stderr = session, stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr
         self.is_tty = getattr(self.stdout, 'isatty', lambda: False)()
@@ -401,7 +404,10 @@ class Terminal:
 @patch
 def answer(self:Terminal, text) -> Reply:
     "Ask, stream the answer, and say what it took. Raises `ChatError`."
-    reply = self.session.ask(text, self.write)
+    timer = threading.Timer(self.patience, lambda: compiling() and self.note('[compiling for this processor, once; the next start finds it done]'))
+    timer.daemon = True; timer.start()
+    try: reply = self.session.ask(text, self.write)
+    finally: timer.cancel()
     self.write('\n')
     if n := reply.dropped_turns: self.note(f"[the context of {self.session.context} tokens is full: the oldest {'turn was' if n == 1 else f'{n} turns were'} forgotten]")
     self.note(f'[{reply.stats()}]')

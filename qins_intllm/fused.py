@@ -350,7 +350,7 @@ def step_pieces(job):
             seen = word(job, 26) + b*word(job, 27) + h*word(job, 28) if word(job, 26) else 0
             _head(half, q, s, y, k, word(job, 21), v, word(job, 25), n, seen, word(job, 29), word(job, 30) + (b*heads*shared + h)*dv*size)
 
-# %% ../nbs/03b_fused.ipynb #3e410427
+# %% ../nbs/03b_fused.ipynb #456f7cc3
 def attend_step(q, k, v,        # (address, bytes from sequence to sequence) each: heads of d numbers in a row
                 shape,          # (batch, heads, kv heads, d)
                 cos, sin,       # [batch or 1, 1, rot]
@@ -361,12 +361,12 @@ def attend_step(q, k, v,        # (address, bytes from sequence to sequence) eac
     (B, H, G, d), n, dtype, size = shape, layer.keys.shape[-2], cos.dtype, cos.element_size()
     like = layer.keys[:, :, :1]
     rooms = [_room(layer, name, old, n, n + 1, like) for name, old in (('_key_room', layer.keys), ('_value_room', layer.values))]
-    layer.keys, layer.values = (r[:, :, :n+1] for r in rooms)
-    if hasattr(layer, 'sliding_window'): layer.cumulative_length = n + 1
     out, factor, steps = torch.empty(B, 1, H*d, dtype=dtype), torch.tensor([scale], dtype=torch.float32), cos.stride(0)*size if cos.shape[0] > 1 else 0
     places = [w for r in rooms for w in (r.data_ptr(), r.stride(0)*size, r.stride(1)*size, r.stride(2)*size)]
     j = job(0, B*G, G, H//G, n + 1, d, d, dtype == torch.bfloat16, *q, *k, *v, cos.data_ptr(), sin.data_ptr(), steps, cos.shape[-1], *places, *_mask_words(mask), out.data_ptr(), factor.data_ptr())
     step_pieces(j, min(B*G, torch.get_num_threads()) if B*H*n*d > 2**15 else 1)
+    layer.keys, layer.values = (r[:, :, :n+1] for r in rooms)  # afterwards: an interruption leaves the token there wholly or not at all
+    if hasattr(layer, 'sliding_window'): layer.cumulative_length = n + 1
     return out
 
 # %% ../nbs/03b_fused.ipynb #dd8df047
