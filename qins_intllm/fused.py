@@ -260,12 +260,12 @@ def silu_gate(g:torch.Tensor, u:torch.Tensor) -> torch.Tensor: # [..., n], the l
     gate_rows(job(0, g.numel()//n, n, g.data_ptr(), step(g), u.data_ptr(), step(u), y.data_ptr(), g.dtype == torch.bfloat16))
     return y
 
-# %% ../nbs/03b_fused.ipynb #78f5d9b6
+# %% ../nbs/03b_fused.ipynb #58dfffc0
 def _room(layer, name, old, n, m, like): # a tensor with `old` at its beginning and place for m tokens of the form of `like`
     room = layer.__dict__.get(name)
     if room is None or room.shape[-2] < m or room.dtype != like.dtype or room.shape[:2] != like.shape[:2] or room.shape[3] != like.shape[3] \
        or n and (old.data_ptr() != room.data_ptr() or old.stride() != room.stride()) or room.is_inference() and not torch.is_inference_mode_enabled():
-        room = like.new_empty(*like.shape[:2], m + m//4 + 32, like.shape[3])
+        room = like.new_empty(*like.shape[:2], m + (max(32, m//8) if n else 32), like.shape[3])  # a prompt gets room for a few tokens, a text that grows for an eighth
         if n: room[:, :, :n] = old
         layer.__dict__[name] = room
     return room
