@@ -38,6 +38,7 @@ def run_one(path, write):
         if c.cell_type != 'code' or SKIP.search(c.source): continue
         old = text_of(c.outputs)
         sh.cell(c)
+        c.outputs = [o for o in c.outputs if o.get('name') != 'stderr']  # progress bars and warnings are not for readers
         if sh.exc: stale.append((i, f'{type(sh.exc[1]).__name__}: {sh.exc[1]}' if isinstance(sh.exc, tuple) else 'failed')); break
         new = text_of(c.outputs)
         if not TIMED.search(c.source + old + new) and not same(old, new): stale.append((i, f'stored {old[:120]!r}, printed {new[:120]!r}'))
