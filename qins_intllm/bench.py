@@ -394,7 +394,7 @@ def plot(self:BenchResult, path=None):
     if path: fig.savefig(path, dpi=150)
     return fig
 
-# %% ../nbs/08_bench.ipynb #e7f4bb1a
+# %% ../nbs/08_bench.ipynb #687c2e91
 @dataclass(repr=False)
 class KernelBench:
     "Rates of single products; prints as a table."
@@ -412,7 +412,7 @@ class KernelBench:
         mine = [r for r in self.rows if r[0] == layer]; fig, ax = plt.subplots(figsize=(7, 4)); ns = sorted({r[2] for r in mine})
         for s in dict.fromkeys(r[3] for r in mine): ax.plot(ns, [2*n*g for n in ns for r in mine if r[3] == s and r[2] == n for g in [r[5]]], 'o-', label=s)
         first = mine[0][3]; ax.plot(ns, [2*n*r[5]/r[6] for n in ns for r in mine if r[3] == first and r[2] == n], 's-', color='grey', label='bf16, F.linear')
-        low, high = ax.get_ylim(); most = max(2*r[2]*r[5]*max(1, 1/r[6]) for r in mine)
+        most = max(2*r[2]*r[5]*max(1, 1/r[6]) for r in mine)
         for bits, style in ((8, '--'), (16, ':')): ax.plot(ns, [2*n*self.bandwidth*8/bits for n in ns], style, color='#c0504d', lw=1, label=f'reading {bits} bits a weight')
         ax.set(xscale='log', yscale='log', xlabel='rows of x', ylabel='Gop/s (2 a weight and row)', ylim=(None, 2*most), xticks=ns, xticklabels=ns, title=f'{layer}, {mine[0][1][0]}×{mine[0][1][1]}'); ax.minorticks_off(); ax.legend(fontsize=8); fig.tight_layout()
         if path: fig.savefig(path, dpi=150)

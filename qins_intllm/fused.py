@@ -7,13 +7,13 @@ __all__ = ['exp32', 'attend_pieces', 'can_attend_one', 'attend_one', 'norm_rows'
            'silu_gate', 'GrowingLayer', 'GrowingSlidingWindowLayer', 'grow_', 'step_pieces', 'attend_step', 'fuse_',
            'unfuse_']
 
-# %% ../nbs/03b_fused.ipynb #23e2b347
+# %% ../nbs/03b_fused.ipynb #69f0bdeb
 import numpy as np, torch
 from numba import njit, types
 from numba.extending import intrinsic
 from torch import nn
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-from .gemv import fetch, float_of, floats, from_bf16, halves, octets, scratch, to_bf16, wide
+from .gemv import fetch, float_of, floats, from_bf16, halves, octets, to_bf16, wide
 from .kernels import _watched
 from .team import Worker, job, take, word
 
@@ -135,7 +135,7 @@ def attend_pieces(job):
             _head(half, q, s, y, word(job, 11) + b*word(job, 12) + g*word(job, 13), word(job, 14), word(job, 15) + b*word(job, 16) + g*word(job, 17), word(job, 18), n,
                   seen, word(job, 22), word(job, 23) + (b*heads*shared + h)*dv*(2 if half else 4))
 
-# %% ../nbs/03b_fused.ipynb #6422d578
+# %% ../nbs/03b_fused.ipynb #34474983
 _KINDS = (torch.bfloat16, torch.float32)
 
 def _plain(*ts): # nothing that a compiled loop must not touch
@@ -143,11 +143,14 @@ def _plain(*ts): # nothing that a compiled loop must not touch
 
 def _mask_words(mask): return (0, 0, 0, 0) if mask is None else (mask.data_ptr(), mask.stride(0) if mask.shape[0] > 1 else 0, mask.stride(1) if mask.shape[1] > 1 else 0, mask.stride(3))
 
+def _mask_fits(m, batch, heads, n): # None, or bool [batch or 1, heads or 1, 1, n]
+    return m is None or m.dtype == torch.bool and m.device.type == 'cpu' and m.ndim == 4 and m.shape[2:] == (1, n) and m.shape[0] in (1, batch) and m.shape[1] in (1, heads)
+
 def can_attend_one(q, k, v, mask=None) -> bool:
     "May `attend_one` take these?"
     return (q.ndim == k.ndim == v.ndim == 4 and q.shape[2] == 1 and k.shape[2] > 0 and q.dtype == k.dtype == v.dtype and q.dtype in _KINDS and q.shape[0] > 0 and _plain(q, k, v)
             and q.stride(3) == k.stride(3) == v.stride(3) == 1 and q.shape[1] % k.shape[1] == 0
-            and (mask is None or mask.dtype == torch.bool and mask.device.type == 'cpu' and mask.ndim == 4 and mask.shape[2:] == (1, k.shape[2]) and mask.shape[0] in (1, q.shape[0]) and mask.shape[1] in (1, q.shape[1])))
+            and _mask_fits(mask, q.shape[0], q.shape[1], k.shape[2]))
 
 def attend_one(q:torch.Tensor,      # [batch, heads, 1, d] bfloat16 or float32
                k:torch.Tensor,      # [batch, kv heads, n, d]
@@ -164,7 +167,7 @@ def attend_one(q:torch.Tensor,      # [batch, heads, 1, d] bfloat16 or float32
     attend_pieces(j, min(B*G, torch.get_num_threads()) if B*H*n*d > 2**15 else 1)
     return out
 
-# %% ../nbs/03b_fused.ipynb #da862d09
+# %% ../nbs/03b_fused.ipynb #7596ccc1
 @njit(fastmath={'reassoc', 'contract'})
 def _square_half(x):
     wide()
@@ -215,6 +218,7 @@ def norm_rows(job):
         if half: _norm_half(halves(x, n), halves(word(job, 4), n), _f(1)/np.sqrt(_square_half(halves(x, n))/_f(n) + eps), halves(y, n))
         else: _norm_full(floats(x, n), floats(word(job, 4), n), _f(1)/np.sqrt(_square_full(floats(x, n))/_f(n) + eps), floats(y, n))
 
+# %% ../nbs/03b_fused.ipynb #f3d983b3
 def rms_norm(x:torch.Tensor, w:torch.Tensor, eps:float) -> torch.Tensor: # [..., n] -> [..., n]
     "w·x/√(mean x² + eps)."
     x = x.contiguous(); y, e = torch.empty_like(x), torch.tensor([eps], dtype=torch.float32)
@@ -369,8 +373,8 @@ def attend_step(q, k, v,        # (address, bytes from sequence to sequence) eac
     if hasattr(layer, 'sliding_window'): layer.cumulative_length = n + 1
     return out
 
-# %% ../nbs/03b_fused.ipynb #dd8df047
-def _one_token(x): return x.ndim == 3 and x.shape[1] == 1 and x.shape[0] > 0 and x.dtype in _KINDS
+# %% ../nbs/03b_fused.ipynb #ef98e880
+def _one_token(x): return not torch.is_grad_enabled() and x.ndim == 3 and x.shape[1] == 1 and x.shape[0] > 0 and x.dtype in _KINDS
 
 def _norm_fits(self, x): return _one_token(x) and self.weight.dtype == x.dtype and self.weight.is_contiguous() and _plain(x, self.weight)
 def _norm(self, x): return rms_norm(x, self.weight, self.variance_epsilon)
@@ -388,14 +392,16 @@ def _block_fits(self, x, attention_mask=None, position_embeddings=None, past_key
     if i is None or i >= len(past_key_values.layers) or not isinstance(l := past_key_values.layers[i], (GrowingLayer, GrowingSlidingWindowLayer)) or not l.is_initialized or not l.keys.numel(): return False
     n, (cos, sin) = l.keys.shape[-2], position_embeddings
     if isinstance(l, GrowingSlidingWindowLayer) and (l.record_past or l.cumulative_length != n or n + 1 >= l.sliding_window): return False
-    m, d = attention_mask, l.keys.shape[3]
-    if m is not None and not (m.dtype == torch.bool and m.device.type == 'cpu' and m.ndim == 4 and m.shape[2:] == (1, n + 1) and m.shape[0] in (1, x.shape[0]) and m.shape[1] == 1): return False
+    d = l.keys.shape[3]
+    if not _mask_fits(attention_mask, x.shape[0], 1, n + 1): return False
     return (_plain(x, cos, sin, l.keys, l.values) and x.dtype == cos.dtype == sin.dtype == l.keys.dtype == l.values.dtype and all(w.weight.dtype == x.dtype and w.weight.is_contiguous() for w in norms)
             and cos.ndim == 3 and cos.shape[0] in (1, x.shape[0]) and cos.shape == sin.shape and cos.stride() == sin.stride() and cos.stride(2) == 1 and cos.shape[2] <= d and cos.shape[2] % 2 == 0
             and l.values.shape == l.keys.shape and l.keys.shape[0] == x.shape[0] and d == a.head_dim and not any(map(_watched_module, (a, self.mlp, *norms))) and not nn.modules.module._global_forward_hooks)
 
+# %% ../nbs/03b_fused.ipynb #d319159c
 def _block(self, x, attention_mask=None, position_embeddings=None, past_key_values=None, **kwargs):
-    a, l, size, (B, _, G, d) = self.self_attn, past_key_values.layers[self.self_attn.layer_idx], x.element_size(), (0, 0, *past_key_values.layers[self.self_attn.layer_idx].keys.shape[1::2])
+    a, size = self.self_attn, x.element_size()
+    l = past_key_values.layers[a.layer_idx]; G, d = l.keys.shape[1], l.keys.shape[3]
     h = rms_norm(x, self.input_layernorm.weight, self.input_layernorm.variance_epsilon)
     if hasattr(a, 'qkv_proj'):
         y = a.qkv_proj(h).contiguous(); H = y.shape[-1]//d - 2*G
@@ -407,7 +413,7 @@ def _block(self, x, attention_mask=None, position_embeddings=None, past_key_valu
     x, h = add_norm(x, a.o_proj(o), self.post_attention_layernorm.weight, self.post_attention_layernorm.variance_epsilon)
     return x + (_packed_mlp if hasattr(self.mlp, 'gate_up_proj') else _split_mlp)(self.mlp, h)
 
-# %% ../nbs/03b_fused.ipynb #17bcfbc8
+# %% ../nbs/03b_fused.ipynb #dee2f11e
 class _Peek:
     "A cache that shows a layer what it would see, and keeps nothing."
     def __init__(self, layer): self.layer = layer
@@ -430,6 +436,7 @@ def _tried(self, cls, fused, x, kwargs): # both ways, once
         if name in before: setattr(l, name, before[name])
     return cls.forward(self, x, **kwargs)
 
+# %% ../nbs/03b_fused.ipynb #5fba6565
 def _fused_class(cls, fits, fused, known={}):
     if cls in known: return known[cls]
     def forward(self, hidden_states, *args, **kwargs):
