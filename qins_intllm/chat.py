@@ -407,7 +407,7 @@ def answer(self:Terminal, text) -> Reply:
     timer = threading.Timer(self.patience, lambda: compiling() and self.note('[compiling for this processor, once; the next start finds it done]'))
     timer.daemon = True; timer.start()
     try: reply = self.session.ask(text, self.write)
-    finally: timer.cancel()
+    finally: timer.cancel(); timer.join()  # it holds the model: a thread that lets go of tensors while Python shuts down brings the program down
     self.write('\n')
     if n := reply.dropped_turns: self.note(f"[the context of {self.session.context} tokens is full: the oldest {'turn was' if n == 1 else f'{n} turns were'} forgotten]")
     self.note(f'[{reply.stats()}]')
