@@ -173,8 +173,11 @@ def ask(self:ChatBox,
     self._halt.clear(); self._typed.clear()
     self._reset_after, self.send.disabled, self.stop.disabled = False, True, False
     self.status.value = '<span class="qins-stats" role="status">answering …</span>'
-    self._thread = threading.Thread(target=self._work, args=(typed,), daemon=True)
+    self._thread = threading.Thread(target=self._work, args=(typed,))  # no daemon: a thread inside torch, cut off when Python ends, brings the program down
     self._thread.start()
+
+@patch
+def _halted(self:ChatBox): return self._halt.is_set() or not threading.main_thread().is_alive()  # nobody is left to read the answer
 
 @patch(as_prop=True)
 def busy(self:ChatBox) -> bool:
@@ -190,7 +193,7 @@ def wait(self:ChatBox, timeout=None): # seconds
 @patch
 def _on_text(self:ChatBox, name, piece):
     self.live[1][name] += piece
-    if self._halt.is_set(): self.sessions[name].stop()  # a click that came before the session had started
+    if self._halted(): self.sessions[name].stop()  # also for a click that came before the session had started
     if time.monotonic() - self._drawn > REFRESH: self.draw()
 
 @patch
@@ -211,7 +214,7 @@ def _work(self:ChatBox, typed):
 @patch
 def _round(self:ChatBox, text) -> str: # what to say about it
     apart = len({str([t.ids for t in s.turns]) for s in self.sessions.values()}) > 1
-    self.replies = replies = ask_all(self.sessions, text, self._on_text, self._halt.is_set)
+    self.replies = replies = ask_all(self.sessions, text, self._on_text, self._halted)
     parts, said = split_answers(self.sessions, replies), ''
     if replies: self.rounds.append(round_html(text, [answer_html(n, r.text, parts.get(n), r.stats()) for n, r in replies.items()]))
     if n := max((r.dropped_turns for r in replies.values()), default=0): said = f"The context is full; the oldest {'turn was' if n == 1 else f'{n} turns were'} forgotten. "
