@@ -10,7 +10,7 @@ from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
 SKIP = re.compile(r'^#\|\s*(slow|notest|eval:\s*false)', re.M)
-TIMED = re.compile(r'perf_counter|time\.time|timeit|\btime\b|bench|peak|resident|\brss\b|measure\(|seconds|latency|bandwidth|rate\(|machine\(|tokens_per_second|thread', re.I)
+TIMED = re.compile(r'perf_counter|time\.time|timeit|\btime\b|bench|peak|resident|\brss\b|measure\(|seconds|latency|bandwidth|rate\(|machine\(|tokens_per_second|thread|µs|interleaved\(', re.I)
 NUMBER = re.compile(r'[-+−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?')
 
 def text_of(outputs):

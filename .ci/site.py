@@ -34,6 +34,19 @@ def check(path, names):
                 if m := re.search(pat, text_of(o)): say(i, f'{what} in the output: {m[0]!r}')
     return out
 
+def sidebar(nbs):
+    "Problems of the sidebar: notebooks it lacks, and entries that lead nowhere."
+    from yaml import safe_load
+    def hrefs(e): return sum(map(hrefs, e.get('contents', ())), [e['href']] if 'href' in e else []) if isinstance(e, dict) else [e]
+    named = hrefs(safe_load((root/'nbs/sidebar.yml').read_text(encoding='utf-8'))['website']['sidebar'])
+    files, have = {h.split('#')[0] for h in named}, {str(p.relative_to(root/'nbs')) for p in nbs}
+    out = [f'sidebar.yml: {h} does not exist' for h in sorted(files - have)] + [f'sidebar.yml lacks {h}' for h in sorted(have - files)]
+    for h in named:
+        if '#' in h and (name := h.split('#')[0]) in have:
+            heads = [re.sub(r'[^a-z0-9 -]', '', l.lstrip('# ').lower()).replace(' ', '-') for c in json.loads((root/'nbs'/name).read_text(encoding='utf-8'))['cells'] if c['cell_type'] == 'markdown' for l in ''.join(c['source']).splitlines() if l.startswith('#')]
+            if h.split('#')[1] not in heads: out.append(f'sidebar.yml: {name} has no heading #{h.split("#")[1]}')
+    return out
+
 def process():
     from nbdev.config import get_config
     from nbdev.quarto import nbdev_sidebar, refresh_quarto_yml
@@ -45,7 +58,7 @@ def process():
 if __name__ == '__main__':
     nbs = sorted(p for p in (root/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
     process()
-    problems = [x for p in nbs for x in check(p, nbs)]
+    problems = [x for p in nbs for x in check(p, nbs)] + sidebar(nbs)
     problems += [f'_quarto.yml names {f}, which does not exist in nbs/' for f in re.findall(r'^\s*(?:favicon|logo|css):\s*(\S+)', (root/'_quarto.yml').read_text(encoding='utf-8'), re.M) if not (root/'nbs'/f).exists()]
     lost = [str(p.relative_to(root/'nbs')) for p in nbs if not list((root/'_proc').rglob(p.stem + '.*'))]
     if lost: problems.append(f'not processed: {", ".join(lost)}')

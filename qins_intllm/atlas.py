@@ -141,7 +141,7 @@ def _numbers(ax, grid, image):
     "Write the figure into each field, in a shade that can be read."
     for i, row in enumerate(grid):
         for j, v in enumerate(row):
-            if not math.isnan(v): ax.text(j, i, f'{v:.2g}', ha='center', va='center', fontsize=8, color='k' if image.norm(v) > .6 else 'w')
+            if not math.isnan(v): ax.text(j, i, f'{v:.1f}' if v >= 1 else f'{v:.4f}', ha='center', va='center', fontsize=8, color='k' if image.norm(v) > .6 else 'w')
 
 # %% ../nbs/06a_atlas.ipynb #0f11fe98
 @patch

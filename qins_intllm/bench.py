@@ -258,6 +258,7 @@ class Entry:
     bpw:float
     decode_s:list = field(default_factory=list)     # seconds of each token
     ratio:list = field(default_factory=list)        # the anchor's seconds ÷ its own, round by round
+    bandwidth:list = field(default_factory=list)    # GB/s, read in the rounds it took part in
     fraction:list = field(default_factory=list)     # bytes of codes a second ÷ read bandwidth, round by round
     prefill_s:dict = field(default_factory=dict)    # prompt length -> seconds, a list
     prefill_ratio:dict = field(default_factory=dict)
@@ -333,7 +334,9 @@ def _run_group(group, entries, source, vocab, tokens, lengths, repeats, probe, r
             got = {n: workers[n]('decode')['seconds'] for n in (order if i % 2 else order[::-1]) if n == res.anchor or not _enough(entries[n])}
             _note(entries, got, res.anchor, 'decode_s', 'ratio')
             res.bandwidth.append(probe())
-            for n, s in got.items(): entries[n].fraction.append(res.weights*entries[n].bpw/8/s/1e9/res.bandwidth[-1])
+            for n, s in got.items():
+                entries[n].bandwidth.append(res.bandwidth[-1])
+                entries[n].fraction.append(res.weights*entries[n].bpw/8/s/1e9/res.bandwidth[-1])
         for length in lengths:
             for _ in range(repeats):
                 got = {n: workers[n]('prefill', n=length)['seconds'] for n in order if n == res.anchor or sum(entries[n].prefill_s.get(length, ())) < 10}
@@ -360,7 +363,7 @@ def to_json(self:BenchResult) -> dict:
     for e in self.entries:
         if e.skipped: out[e.name] = dict(skipped=e.skipped); continue
         tok = _spread([1/s for s in e.decode_s])
-        out[e.name] = dict(decode_tok_s=tok, decode_ratio=_spread(e.ratio), bytes_per_token=int(self.weights*e.bpw/8), bandwidth_fraction=statistics.median(e.fraction),
+        out[e.name] = dict(decode_tok_s=tok, decode_ratio=_spread(e.ratio), bytes_per_token=int(self.weights*e.bpw/8), read_bandwidth_gb_s=_spread(e.bandwidth), bandwidth_fraction=statistics.median(e.fraction),
                            prefill_tok_s={n: _spread([n/s for s in v]) for n, v in e.prefill_s.items()}, prefill_ratio={n: _spread(v) for n, v in e.prefill_ratio.items()},
                            time_to_first_token_s={n: _spread(v) for n, v in e.prefill_s.items()}, build_s=e.build_s, rss=e.rss, peak=e.peak)
     return dict(model=self.model, machine=self.machine, weights=self.weights, anchor=self.anchor, read_bandwidth_gb_s=bw, contenders=out)
@@ -383,14 +386,14 @@ def __repr__(self:BenchResult):
 def plot(self:BenchResult, path=None):
     "Tokens per second by contender, with the roof that the read bandwidth sets for each."
     import matplotlib.pyplot as plt
-    j = self.to_json(); names = [e.name for e in self.entries if not e.skipped]; c = j['contenders']; bw = j['read_bandwidth_gb_s']['median']*1e9
+    c = self.to_json()['contenders']; names = [e.name for e in self.entries if not e.skipped]
     fig, ax = plt.subplots(figsize=(7, .45*len(names) + 1.3))
     for i, n in enumerate(names[::-1]):
         d = c[n]['decode_tok_s']
-        ax.barh(i, d['median'], color='#2e7d32' if n.startswith('qins') else '#9aa7b0', xerr=[[d['median'] - d['min']], [d['max'] - d['median']]], error_kw=dict(lw=.8))
-        ax.plot([bw/c[n]['bytes_per_token']]*2, [i-.42, i+.42], color='#c0504d')
+        ax.barh(i, d['median'], color='#D55E00' if n.startswith('qins') else '#9aa7b0', xerr=[[d['median'] - d['min']], [d['max'] - d['median']]], error_kw=dict(lw=.8))
+        ax.plot([c[n]['read_bandwidth_gb_s']['median']*1e9/c[n]['bytes_per_token']]*2, [i-.42, i+.42], color='k')
         ax.annotate(f" {d['median']:.2f}", (d['median'], i), va='bottom', fontsize=8)
-    ax.set_yticks(range(len(names)), names[::-1]); ax.set_xlabel('decoded tokens per second; red: what the read bandwidth allows'); fig.tight_layout()
+    ax.set_yticks(range(len(names)), names[::-1]); ax.set_xlabel('decoded tokens per second; strokes: what the read bandwidth of the same minutes allows'); fig.tight_layout()
     if path: fig.savefig(path, dpi=150)
     return fig
 
@@ -410,10 +413,10 @@ class KernelBench:
         "Operations per second of one layer's product over the rows of x, under the roof of reading and beside bf16."
         import matplotlib.pyplot as plt
         mine = [r for r in self.rows if r[0] == layer]; fig, ax = plt.subplots(figsize=(7, 4)); ns = sorted({r[2] for r in mine})
-        for s in dict.fromkeys(r[3] for r in mine): ax.plot(ns, [2*n*g for n in ns for r in mine if r[3] == s and r[2] == n for g in [r[5]]], 'o-', label=s)
-        first = mine[0][3]; ax.plot(ns, [2*n*r[5]/r[6] for n in ns for r in mine if r[3] == first and r[2] == n], 's-', color='grey', label='bf16, F.linear')
+        for s, color in zip(dict.fromkeys(r[3] for r in mine), ('#D55E00', '#000000', '#0072B2', '#009E73')): ax.plot(ns, [2*n*r[5] for n in ns for r in mine if r[3] == s and r[2] == n], 'o-', color=color, label=s)
+        first = mine[0][3]; ax.plot(ns, [2*n*r[5]/r[6] for n in ns for r in mine if r[3] == first and r[2] == n], 's-', color='#888888', label='bf16, F.linear')
         most = max(2*r[2]*r[5]*max(1, 1/r[6]) for r in mine)
-        for bits, style in ((8, '--'), (16, ':')): ax.plot(ns, [2*n*self.bandwidth*8/bits for n in ns], style, color='#c0504d', lw=1, label=f'reading {bits} bits a weight')
+        for bits, style in ((8, '--'), (16, ':')): ax.plot(ns, [2*n*self.bandwidth*8/bits for n in ns], style, color='#0072B2', lw=1, label=f'reading {bits} bits a weight')
         ax.set(xscale='log', yscale='log', xlabel='rows of x', ylabel='Gop/s (2 a weight and row)', ylim=(None, 2*most), xticks=ns, xticklabels=ns, title=f'{layer}, {mine[0][1][0]}×{mine[0][1][1]}'); ax.minorticks_off(); ax.legend(fontsize=8); fig.tight_layout()
         if path: fig.savefig(path, dpi=150)
         return fig

@@ -114,7 +114,7 @@ def cut_windows(ids:torch.Tensor,    # [tokens] of the text
         w = w[:left + 1]
         if len(w) > 1: out.append(w); left -= len(w) - 1
         if left <= 0: break
-    if not out: raise CompareError(f"the text has {len(ids)} tokens, which leaves none to predict; give a longer one")
+    if not out: raise CompareError(f"the text has {len(ids)} token{'s'*(len(ids) != 1)}, which leaves none to predict; give a longer one")
     return out
 
 # %% ../nbs/07_evaluate.ipynb #967723a3

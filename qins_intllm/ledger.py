@@ -172,7 +172,7 @@ def measure(src, dtype=None, tokens=256, label='', # as for `measure_here`
 # %% ../nbs/07a_ledger.ipynb #4c7fb63c
 @dataclass(repr=False)
 class Ledger:
-    "The books of one model; prints as tables."
+    "Where one model's bytes are; prints as tables."
     name:str
     scheme:str             # '' where nothing is quantized
     weights:int            # quantized weights
@@ -200,7 +200,7 @@ def memory_ledger(src,            # 'demo', a directory, hub id or Source, quant
                   tokens=256,     # length of the text that is run
                   dtype=None      # of the dense parameters; None: as stored
                  ) -> Ledger:
-    "Keep the books of a model's memory. Raises `LedgerError`, and `CheckpointError`s."
+    "Itemize a model's memory. Raises `LedgerError`, and `CheckpointError`s."
     if isinstance(src, nn.Module):
         classes, n = tensor_classes(src)
         schemes = {m.scheme for m in src.modules() if isinstance(m, ProjectiveLinear)}
