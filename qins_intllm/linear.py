@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from .lut import (QuantizedWeight, LayoutError, WeightError, DEFAULT_SCHEME, encode, decode, get_scheme)
-from .kernels import lut_linear
+from .kernels import lut_linear, lut_linear_op
 
 # %% ../nbs/02_linear.ipynb #05271c39
 _PARAMS, _BUFFERS = ('codes', 'sign'), ('lut', 'row_scale', 'col_scale', 'curve')
@@ -50,6 +50,7 @@ def _assemble(self:ProjectiveLinear):
 @patch
 def forward(self:ProjectiveLinear, x:torch.Tensor # [..., in]
            ) -> torch.Tensor:                     # [..., out], in x's dtype
+    if torch.compiler.is_compiling(): return lut_linear_op(x, self.codes, self.lut, self.row_scale, self.col_scale, self.sign, self.curve, self.bias)
     return lut_linear(x, self.quantized, self.bias)
 
 # %% ../nbs/02_linear.ipynb #1d248f29

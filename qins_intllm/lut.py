@@ -74,7 +74,7 @@ class QuantizedWeight:
     def __post_init__(self):
         self.scaled = self.row_scale is not None or self.col_scale is not None
         if self.codes.ndim == 2:
-            ones = torch.ones(1, device=self.codes.device)
+            ones = torch.ones(1, dtype=torch.float32, device=self.codes.device)
             if self.row_scale is None: self.row_scale = ones.expand(self.codes.shape[0])
             if self.col_scale is None: self.col_scale = ones.expand(self.codes.shape[1])
         self.check()
@@ -218,8 +218,8 @@ def encode(weight:torch.Tensor,    # [out, in], any floating dtype and device
            name='weight'           # what an error calls it
           ) -> QuantizedWeight:    # on the weight's device
     "Quantize a dense weight. Raises `WeightError` for bad input and `SchemeError` for an unknown scheme."
-    s = get_scheme(scheme)
-    q = s.encode(as_weight(weight, name))
+    s, w = get_scheme(scheme), as_weight(weight, name)
+    with torch.device('cpu'): q = s.encode(w)  # whatever the default device is
     if {k: (tuple(t.shape), t.dtype) for k, t in q.tensors().items()} != s.layout(*weight.shape):
         raise SchemeError(f"scheme '{s.name}' promises {list(s.layout(*weight.shape))} but stored {list(q.tensors())}")
     q.scheme = s.name
@@ -264,7 +264,7 @@ def _decode_rows(codes, lut, r, c, sign, out, lo, hi):
 
 def _arrays(q):
     "The tensors of a weight as numpy arrays: codes, lut, r, c, sign (no columns where there is none)."
-    sign = q.sign if q.sign is not None else torch.empty(len(q.codes), 0, dtype=torch.uint8)
+    sign = q.sign if q.sign is not None else torch.empty(len(q.codes), 0, dtype=torch.uint8, device='cpu')
     return [t.detach().cpu().contiguous().numpy() for t in (q.codes, q.lut, q.row_scale, q.col_scale, sign)]
 
 # %% ../nbs/00_lut.ipynb #caffae03
@@ -274,7 +274,7 @@ def decode(q:QuantizedWeight,  # a quantized weight
     "The dense float32 weight that a quantized one stands for."
     lo, hi, _ = (rows or slice(None)).indices(q.shape[0])
     if q.codes.device.type != 'cpu': return decode_torch(q, lo, hi)
-    a, out = _arrays(q), torch.empty(max(0, hi-lo), q.shape[1])
+    a, out = _arrays(q), torch.empty(max(0, hi-lo), q.shape[1], dtype=torch.float32, device='cpu')
     o = out.numpy()
     over_rows(lambda _, i, j: _decode_rows(*a, o[i:j], lo+i, lo+j), len(o))
     return out
@@ -357,7 +357,7 @@ def _encode_qins9(w): # float32 [out, in]
     a = (w.numpy(), top, codes.numpy(), sign.numpy())
     over_rows(lambda _, lo, hi: _encode_linear(*a, lo, hi), len(w))
     lut = ((torch.arange(LUT_SIZE, dtype=torch.float64) - 1)/254*top).float()
-    return QuantizedWeight(codes, lut, sign=sign, curve=torch.tensor([1., top/254, 0.]), scheme='qins9')
+    return QuantizedWeight(codes, lut, sign=sign, curve=torch.tensor([1., top/254, 0.], dtype=torch.float32), scheme='qins9')
 
 register_scheme(Scheme('qins9', _encode_qins9, "the report's: linear table, one scale a layer, 8-bit magnitude + sign", sign=True, scales=False, curve=True, min_code=1));
 
@@ -473,7 +473,8 @@ def cut_mantissa(r:np.ndarray # float64, not negative
 def _row_tops(w, c, top, lo, hi):
     for i in range(lo, hi):
         t = 0.
-        for j in range(w.shape[1]): t = max(t, abs(np.float64(w[i, j]))/np.float64(c[j]))
+        for j in range(w.shape[1]):
+            if c[j] > 0: t = max(t, abs(np.float64(w[i, j]))/np.float64(c[j]))
         top[i] = t
 
 def row_scales(w:np.ndarray, # [out, in] float32
@@ -500,9 +501,9 @@ def levels(a:float              # slope at zero, 0 < a ≤ 1; or [n, 1] of them
 def _histogram(w, r, c, unit, h, lo, hi):
     bins = h.shape[1]
     for i in range(lo, hi):
-        if r[i] == 0: continue
         for j in range(w.shape[1]):
             s = np.float64(r[i])*np.float64(c[j])
+            if s == 0: continue
             n = min(1., abs(np.float64(w[i, j]))/s)
             b, k = min(bins-1, int(math.sqrt(n)*bins)), (s/unit)**2  # the unit keeps squares of huge scales finite
             h[0, b] += k; h[1, b] += k*n; h[2, b] += k*n*n
@@ -597,9 +598,10 @@ def _recognise(make, first, w, k, other, edge):
 # %% ../nbs/00_lut.ipynb #dbbf6441
 def _encode_qins8(w): # float32 [out, in]
     w = w.numpy()
-    k, other, edge = grid_cells(balance(*w.shape, lambda iv, u, acc, lo, hi: _sweep_rows(w, iv, u, acc, lo, hi)))
+    c0 = balance(*w.shape, lambda iv, u, acc, lo, hi: _sweep_rows(w, iv, u, acc, lo, hi))
+    k, other, edge = grid_cells(c0)
     def make(cells):
-        r, c = row_scales(w, cell_scales(cells))
+        r, c = row_scales(w, np.where(c0 > 0, cell_scales(cells), np.float32(0)))
         return encode_curve(w, r, c, fit_shape(w, r, c))
     return _recognise(make, make(k), w, k, other, edge)
 
