@@ -19,7 +19,7 @@ from torch import nn
 from fastcore.basics import patch
 from tqdm.auto import tqdm
 from . import __version__
-from .lut import (DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, encode, get_scheme, weight_error)
+from .lut import (DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, WeightError, encode, get_scheme, weight_error)
 from .linear import ProjectiveLinear
 from .swap import LayerReport, SwapReport, plan_swap, skip_filter, table
 from .files import *
@@ -98,10 +98,15 @@ def _plain_config(config, name, n_tensors=None): # -> a copy
     out = {}
     for k, v in config.items():
         if k in _HOW or k in ('auto_map', 'quantization_config'): continue
+        v = _floats_back(v)
         if type(v) is int and n_tensors is not None and v > n_tensors and re.fullmatch(r'(n|num)_layer|(?!max_)(.*_)?(layers|depth)', k): raise FormatError(f"{name}: config.json says {k} = {v}, but the files hold only {n_tensors} tensors")
         if type(v) is int and v > MAX_COUNT and re.fullmatch(r'num_labels|(.*_)?experts', k): raise FormatError(f"{name}: config.json says {k} = {v}, more than {MAX_COUNT}")
         out[k] = _plain_config(v, name, n_tensors) if isinstance(v, dict) else v
     return out
+
+def _floats_back(v): # transformers writes an infinity as {'__float__': 'Infinity'}
+    if isinstance(v, dict) and set(v) == {'__float__'} and v['__float__'] in ('Infinity', '-Infinity', 'NaN'): return float(v['__float__'])
+    return [_floats_back(x) for x in v] if isinstance(v, list) else v
 
 @contextlib.contextmanager
 def _quiet():
@@ -133,7 +138,6 @@ class ConversionPlan:
     groups:list
     shards:list               # layout of each output file
     report:SwapReport         # errors are filled in by the conversion
-    ignored:list              # tensors of the source that the model has no use for
     guard:str                 # name of the guard tensor
     tied:list = ()            # groups of names that the model takes for one tensor
     peak:int = 0              # predicted resident memory, bytes
@@ -240,7 +244,9 @@ def plan_conversion(src,                        # directory, hub id, or Source
     for g in groups: _plan_group(g, model, quantized, s, source.name)
     dense = [l.name for m, l in entries if l.skipped == 'filter_fn said no']
     new = {k: v for k, v in config.items() if k not in ('auto_map', *_HOW)} | {'quantization_config': quantization_config(s.name, dense)}
-    plan = ConversionPlan(source, s.name, new, groups, [], report, [t.name for t in unknown], f'{report.swapped[0].name}.weight' if report.swapped else '')
+    if not (new.get('dtype') or new.get('torch_dtype')) and model.config.dtype is None and (dt := _main_dtype(infos)): new['dtype'] = str(dt)[6:]  # or loading would take float32
+    report.ignored = [t.name for t in unknown]
+    plan = ConversionPlan(source, s.name, new, groups, [], report, f'{report.swapped[0].name}.weight' if report.swapped else '')
     plan.tied = sorted({tuple(sorted({n, *s})) for n, s in _tied(model).items()})
     if not report.swapped: raise KeysError(f"{source.name}: nothing to quantize: {', '.join(sorted({l.skipped for l in report.layers})) or 'no linear layers'}")
     _plan_shards(plan, max_shard_size)
@@ -255,6 +261,12 @@ def _check_complete(source, model, groups):
     missing = sorted(n for n in have if n not in got and not (tied.get(n, set()) & set(got)))
     wrong = [f"{n}: expected {list(have[n].shape)}, got {list(s)}" for n, s in got.items() if tuple(have[n].shape) != tuple(s)]
     _raise_keys(source.name, missing, [], wrong)
+
+def _main_dtype(infos): # the floating dtype that most bytes have
+    sizes = Counter()
+    for _, t in infos:
+        if t.dtype in FLOATS: sizes[t.dtype] += t.nbytes
+    return max(sizes, key=sizes.get) if sizes else None
 
 def _tied(model): # name -> names that are the same tensor
     by_id = {}
@@ -308,7 +320,7 @@ def __repr__(self:ConversionPlan):
     rows = [('layer', 'shape', 'bpw', '')] + [(l.name, '×'.join(map(str, l.shape)), '–' if l.skipped else f'{8*s.nbytes(*l.shape)/math.prod(l.shape):.3f}', l.skipped) for l in r.layers]
     return '\n'.join([table(rows, left=(0, 3)), '', f"{len(r.swapped)} layers with {n:,} weights at {8*b/n:.3f} bits each ({self.scheme}); {len(r.skipped)} left alone",
                       f"source {human(src)} -> output {human(self.nbytes)} in {len(self.shards)} file{'s'*(len(self.shards) > 1)}; predicted peak memory {human(self.peak)}",
-                      *([f"not used by the model, left out: {', '.join(self.ignored[:8])}{' …' if len(self.ignored) > 8 else ''}"] if self.ignored else [])])
+                      *r.left_out()])
 
 # %% ../nbs/04_checkpoint.ipynb #f68f2e9f
 def convert(src,                        # directory or hub id of a full-precision model (safetensors; bf16, fp16 or fp32)
@@ -339,7 +351,7 @@ def convert(src,                        # directory or hub id of a full-precisio
             plan.source.check_unchanged(); _check_ties(plan, home)
         _write_index(d, names, plan.shards, {n: w.digests[n] for n, w in home.items()})
         write_json(d/'config.json', plan.config)
-        (d/'README.md').write_text(model_card(plan.report, plan.config, plan.source.name), encoding='utf-8')
+        (d/'README.md').write_text(model_card(plan.report, plan.config, plan.source.name), encoding='utf-8', errors='replace')
     return plan.report
 
 # %% ../nbs/04_checkpoint.ipynb #ee5d8d58
@@ -391,9 +403,14 @@ def _read_group(g, source):
                 ts[t.name] = read_tensor(f, now)
     return ts
 
+def _check_dense(name, t, plan): # what a loader would refuse is not written
+    if t.is_floating_point() and t.ndim < 2 and not torch.isfinite(t).all():
+        raise WeightError(f"{plan.source.name}: {name}: {int((~torch.isfinite(t)).sum())} of {t.numel()} values are not finite; repair the checkpoint before quantizing it")
+
 def _convert_group(g, plan):
     "Yield (name, tensor) of all that is written for a group."
     ts = _read_group(g, plan.source)
+    for n, t in ts.items(): _check_dense(n, t, plan)
     if not g.layers: yield from (((n if g.converter else g.target), t) for n, t in ts.items()); return
     reports = {l.name: l for l in plan.report.layers}
     if g.converter is None: results = {g.target: ts.pop(g.sources[0][1].name)}
@@ -425,7 +442,7 @@ def model_card(report:SwapReport, config:dict, name:str) -> str: # Markdown
         *(['| layer | RMS error / σ | SQNR, dB |', '|---|---|---|', *(f'| {l.name} | {l.rms_sigma:.5f} | {l.sqnr_db:.1f} |' for l in worst), '', f'The five layers with the largest error; the mean over all is {sum(l.rms_sigma for l in known)/len(known):.5f} σ.', ''] if known else []),
         '```python', 'from qins_intllm.checkpoint import load', "model, tokenizer = load('THIS_DIRECTORY')", '```', '',
         'With transformers, `import qins_intllm` has to come first: without it transformers does not know the format, and loading fails with a size mismatch. Layers that stayed dense: '
-        + (', '.join(f'{l.name} ({l.skipped})' for l in report.skipped) or 'none') + '.', ''])
+        + (', '.join(f'{l.name} ({l.skipped})' for l in report.skipped) or 'none') + '.', '', *(f'{l[0].upper()}{l[1:]}.\n' for l in report.left_out())])
 
 # %% ../nbs/04_checkpoint.ipynb #698cf5bf
 def shard_digests(source:Source) -> dict: # shard -> its `qins` metadata, or None where they are not usable

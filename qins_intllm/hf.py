@@ -18,7 +18,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 from .lut import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
-from .swap import LayerReport, SwapError, SwapReport, plan_swap, shared_weights, skip_filter, why_skip, _partner, _replace
+from .swap import LayerReport, SwapError, SwapReport, is_linear, plan_swap, shared_weights, skip_filter, why_skip, _partner, _replace
 from .files import CheckpointError, KeysError, PickleRefusedError, open_source, read_header, tensor_digest
 from . import checkpoint
 from .fused import fuse_
@@ -127,7 +127,7 @@ def _quantize_layer(self:QinsHfQuantizer, model, name, weight):
         e = weight_error(weight, q)
     except Exception as err: self.failed = err; return
     l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = q.bpw, e.rms_sigma, e.outlier, e.sqnr_db
-    new = ProjectiveLinear.from_quantized(q, old.bias).train(old.training)
+    new = ProjectiveLinear.from_quantized(q, old.bias, old.weight.dtype).train(old.training)
     for t in (*new.parameters(), *new.buffers()):
         if t is not old.bias: t._is_hf_initialized = True  # transformers fills what does not bear this mark with random numbers
     _replace(model, old, new)
@@ -182,7 +182,8 @@ def _check_names(self:QinsHfQuantizer, model, infos, own):
     guards = [t.name for t in unknown if t.nbytes == 0 and t.name.endswith('.weight') and any(f'.{t.name}'.endswith(f'.{l}.weight') for l in layers)]
     known = model._keys_to_ignore_on_load_unexpected  # a list or a set, by the version of transformers
     model._keys_to_ignore_on_load_unexpected = (list if known is None else type(known))([*(known or ()), *(rf'(^|\.){re.escape(n)}$' for n in guards)])
-    tied = lambda n: (p := _partner(n.removesuffix('.weight'), ties)) and f'{p}.weight' in found
+    same = getattr(model, 'all_tied_weights_keys', None) or {}  # parameters, biases among them
+    tied = lambda n: (p := _partner(n.removesuffix('.weight'), ties)) and f'{p}.weight' in found or same.get(n) in found or any(v == n and k in found for k, v in same.items())
     missing = [n for n in have if n not in found and not tied(n) and (own or ours(n)) and not _listed(n, model._keys_to_ignore_on_load_missing)]
     extra = [t.name for t in unknown if t.name not in guards and (own or ours(t.name)) and not _listed(t.name, model._keys_to_ignore_on_load_unexpected)]
     _raise_keys(model.config._name_or_path, missing, extra, wrong)
@@ -230,7 +231,7 @@ def _describe(model):
     layers, tied = _quantized_layers(model), shared_weights(model)
     schemes = sorted({m.scheme for m in layers.values()})
     if len(schemes) != 1: raise SwapError(f"{type(model).__name__} has {'no quantized layers' if not schemes else 'layers in the schemes ' + ', '.join(schemes)}; a checkpoint has one scheme")
-    return QinsConfig(schemes[0], [n for n, m in model.named_modules() if type(m) is nn.Linear and not _partner(n, tied)])
+    return QinsConfig(schemes[0], [n for n, m in model.named_modules() if is_linear(m) and not _partner(n, tied)])
 
 # %% ../nbs/05_transformers.ipynb #3063146a
 def register():

@@ -27,6 +27,7 @@ class ProjectiveLinear(nn.Module):
         super().__init__()
         s = get_scheme(scheme)
         self.in_features, self.out_features, self.scheme, self._q = in_features, out_features, s.name, None
+        self._dense = torch.empty(0, device=device, dtype=dtype)  # holds no number: remembers the model's dtype and device
         layout = s.layout(out_features, in_features)
         empty = lambda n: torch.zeros(layout[n][0], dtype=layout[n][1], device=device) if n in layout else None
         for n in _PARAMS: self.register_parameter(n, nn.Parameter(t, requires_grad=False) if (t := empty(n)) is not None else None)
@@ -57,10 +58,12 @@ def forward(self:ProjectiveLinear, x:torch.Tensor # [..., in]
 @patch(cls_method=True)
 def from_quantized(cls:ProjectiveLinear,
                    q:QuantizedWeight,  # the weight
-                   bias=None           # [out] tensor or parameter, used as it is
+                   bias=None,          # [out] tensor or parameter, used as it is
+                   dtype=None          # of `weight`, for code that reads it; default: the bias's, or torch's default
                   ) -> ProjectiveLinear:
     "A layer around a weight that is already quantized."
     layer = cls(q.shape[1], q.shape[0], bias=False, scheme=q.scheme, device='meta')
+    layer._dense = torch.empty(0, device=q.codes.device, dtype=dtype or (None if bias is None else bias.dtype))
     for n in _PARAMS: setattr(layer, n, nn.Parameter(t, requires_grad=False) if (t := q.tensors().get(n)) is not None else None)
     for n in _BUFFERS: setattr(layer, n, q.tensors().get(n))
     if bias is not None: layer.bias = bias if isinstance(bias, nn.Parameter) else nn.Parameter(bias)
@@ -74,7 +77,7 @@ def from_linear(cls:ProjectiveLinear,
                ) -> ProjectiveLinear:
     "Quantize a linear layer; the bias is taken over untouched. Raises `WeightError`, `SchemeError`."
     if not isinstance(linear, nn.Linear): raise WeightError(f"{name}: expected nn.Linear, got {type(linear).__name__}")
-    return cls.from_quantized(encode(linear.weight, scheme, name), linear.bias).train(linear.training)
+    return cls.from_quantized(encode(linear.weight, scheme, name), linear.bias, linear.weight.dtype).train(linear.training)
 
 @patch
 def dequantize(self:ProjectiveLinear,
@@ -90,7 +93,7 @@ def dequantize(self:ProjectiveLinear,
 # %% ../nbs/02_linear.ipynb #70243592
 @patch
 def _apply(self:ProjectiveLinear, fn, recurse=True):
-    self._q = None
+    self._q, self._dense = None, fn(self._dense)
     own = {id(t) for n in (*_PARAMS, *_BUFFERS) if (t := getattr(self, n)) is not None}
     def keep_dtype(t):
         if id(t) not in own: return fn(t)
@@ -102,6 +105,14 @@ def _apply(self:ProjectiveLinear, fn, recurse=True):
 def _load_from_state_dict(self:ProjectiveLinear, *args, **kwargs):
     self._q = None  # in-place copies change the numbers under the checked weight
     super(ProjectiveLinear, self)._load_from_state_dict(*args, **kwargs)
+
+# %% ../nbs/02_linear.ipynb #3df9b206
+@patch(as_prop=True)
+def weight(self:ProjectiveLinear) -> torch.Tensor: # [out, in], in the model's dtype, without gradient
+    "The decoded weight, for code that reads it."
+    w = torch.empty(self.out_features, self.in_features, dtype=self._dense.dtype, device='meta') if self.codes.device.type == 'meta' else decode(self.quantized).to(self._dense.dtype)
+    w._is_hf_initialized = True  # transformers' initialisation leaves such a tensor alone
+    return w
 
 # %% ../nbs/02_linear.ipynb #cf1661d7
 @patch

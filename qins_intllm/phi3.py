@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .lut import DEFAULT_SCHEME, get_scheme
 from .swap import plan_swap, table
 from .files import (CheckpointError, DestinationError, ShardWriter, Source, human, json_digest, new_directory, open_source)
-from .checkpoint import _write_index, build_skeleton, convert, load, load_tokenizer, shard_names, write_json
+from .checkpoint import _write_index, build_skeleton, convert, load, load_tokenizer, shard_names, verify_checkpoint, write_json
 
 # %% ../nbs/06_phi3.ipynb #9c5692bf
 PHI35 = 'microsoft/Phi-3.5-mini-instruct'
@@ -74,8 +74,8 @@ def demo_path() -> Path:
 # %% ../nbs/06_phi3.ipynb #c1c0639e
 def cache_dir() -> Path:
     "Where conversions are kept: `$QINS_CACHE`, or `qins-intllm` in the user's cache directory."
-    if d := os.environ.get('QINS_CACHE'): return Path(d).expanduser()
-    return Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()/'qins-intllm'
+    try: return Path(d).expanduser() if (d := os.environ.get('QINS_CACHE')) else Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()/'qins-intllm'
+    except RuntimeError: raise DestinationError("there is no home directory to keep conversions in; set QINS_CACHE to a directory") from None
 
 def resolve(src) -> Source:
     "The source that a user means; 'demo' is the bundled model unless a directory of that name is there."
@@ -90,7 +90,7 @@ def is_quantized(source:Source) -> bool:
 # %% ../nbs/06_phi3.ipynb #3c4fa92d
 def _cache_key(source, scheme):
     if source.revision: return json_digest([source.name, source.revision, scheme])
-    stat = {f: source.path(f).stat() for f in source.files if f.endswith(('.safetensors', '.json'))}
+    stat = {f: source.path(f).stat() for f in source.files if f.endswith(('.safetensors', '.json')) or f in source.small()}
     return json_digest([str(source.dir), {f: [s.st_size, s.st_mtime_ns] for f, s in stat.items()}, scheme])
 
 def cached_conversion(source:Source,          # full precision
@@ -123,9 +123,16 @@ def load_model(src=DEMO,              # 'demo', a converted or full-precision di
         return load(source, dtype, device, verify)
     dst = cached_conversion(source, get_scheme(scheme or DEFAULT_SCHEME).name, progress)
     try: return load(dst, dtype, device, verify)
-    except CheckpointError:  # a damaged cache is not the user's fault: make it anew, once
-        convert(source, dst, scheme or DEFAULT_SCHEME, overwrite=True, progress=progress)
+    except CheckpointError:
+        if not _damaged(dst, source): raise
+        convert(source, dst, scheme or DEFAULT_SCHEME, overwrite=True, progress=progress)  # a damaged cache is not the user's fault: make it anew, once
         return load(dst, dtype, device, verify)
+
+def _damaged(dst, source): # is the conversion not what it was made as? Otherwise making it again would not help
+    try:
+        verify_checkpoint(dst)
+        return any((dst/n).read_bytes() != source.path(n).read_bytes() for n in source.small())
+    except (CheckpointError, OSError): return True
 
 def load_dense(src=DEMO,     # 'demo', a full-precision directory, or a hub id
                dtype=None,   # None: the checkpoint's
