@@ -248,7 +248,9 @@ class _Worker:
         if not line: raise BenchError(f"{self.name}: its process ended ({self.p.wait()}); probably out of memory")
         if 'error' in (a := json.loads(line)): raise BenchError(f"{self.name}: {a['error']}")
         return a
-    def close(self): self.p.stdin.close(); self.p.wait(30)
+    def close(self):
+        try: self.p.stdin.close(); self.p.wait(30)
+        except (OSError, subprocess.TimeoutExpired): self.p.kill(); self.p.wait()
 
 # %% ../nbs/08_bench.ipynb #44748ee0
 @dataclass
@@ -313,8 +315,14 @@ def bench(model='phi-3.5-mini',        # directory, hub id, 'demo', a config dic
     if not names: raise BenchError('none of the contenders can run here: ' + '; '.join(e.skipped for e in entries.values()))
     res = BenchResult(model if isinstance(model, str) else 'synthetic', names[0], machine(), lm.n_weights, list(entries.values()), [])
     probe = ReadProbe(min(1_500_000_000, psutil.virtual_memory().available//8))
-    for group in _groups(names, names[0], lm.n_weights, psutil.virtual_memory().available*0.85):
-        _run_group(group, entries, source, config['vocab_size'], tokens, prompt_lengths, repeats, probe, res, progress)
+    while names:  # another anchor where the first one cannot be built after all
+        res.anchor = names[0]
+        for group in _groups(names, names[0], lm.n_weights, psutil.virtual_memory().available*0.85):
+            _run_group(group, entries, source, config['vocab_size'], tokens, prompt_lengths, repeats, probe, res, progress)
+            if entries[res.anchor].skipped: break
+        if not entries[res.anchor].skipped: break
+        names = [n for n in names if not entries[n].skipped]
+    if not names: raise BenchError('none of the contenders could be run here: ' + '; '.join(f'{e.name}: {e.skipped}' for e in entries.values()))
     return res
 
 SYNTHETIC = {'phi-3.5-mini': PHI35_SHAPE}  # shapes that can be benched without weights
@@ -330,8 +338,14 @@ def _run_group(group, entries, source, vocab, tokens, lengths, repeats, probe, r
             except BenchError as e: entries[n].skipped = str(e); workers.pop(n, None)
         if res.anchor not in workers: return
         order = list(workers)
+        def ask(n, do, **kw): # seconds; None from one that failed and is out of it from now on
+            if n not in workers: return None
+            try: return workers[n](do, **kw)['seconds']
+            except BenchError as e:
+                if n == res.anchor: raise
+                entries[n].skipped = str(e); workers.pop(n).close()
         for i in tqdm(range(tokens), desc=' '.join(order), disable=not progress):
-            got = {n: workers[n]('decode')['seconds'] for n in (order if i % 2 else order[::-1]) if n == res.anchor or not _enough(entries[n])}
+            got = {n: s for n in (order if i % 2 else order[::-1]) if (n == res.anchor or not _enough(entries[n])) and (s := ask(n, 'decode')) is not None}
             _note(entries, got, res.anchor, 'decode_s', 'ratio')
             res.bandwidth.append(probe())
             for n, s in got.items():
@@ -339,12 +353,14 @@ def _run_group(group, entries, source, vocab, tokens, lengths, repeats, probe, r
                 entries[n].fraction.append(res.weights*entries[n].bpw/8/s/1e9/res.bandwidth[-1])
         for length in lengths:
             for _ in range(repeats):
-                got = {n: workers[n]('prefill', n=length)['seconds'] for n in order if n == res.anchor or sum(entries[n].prefill_s.get(length, ())) < 10}
+                got = {n: s for n in order if (n == res.anchor or sum(entries[n].prefill_s.get(length, ())) < 10) and (s := ask(n, 'prefill', n=length)) is not None}
                 for n, s in got.items():
                     entries[n].prefill_s.setdefault(length, []).append(s)
                     entries[n].prefill_ratio.setdefault(length, []).append(got[res.anchor]/s)
         for n, w in workers.items():
-            a = w('decode'); e = entries[n]; e.build_s, e.rss, e.peak = w.built['seconds'], a['rss'], a['peak']
+            try: a = w('decode')
+            except BenchError as e: entries[n].skipped = str(e); continue
+            e = entries[n]; e.build_s, e.rss, e.peak = w.built['seconds'], a['rss'], a['peak']
     finally:
         for w in workers.values(): w.close()
 
@@ -409,9 +425,14 @@ class KernelBench:
         t += [(l, f'{s[0]}×{s[1]}', str(n), q, b, f'{g:.1f}', f'{r:.2f}') for l, s, n, q, b, g, r in self.rows]
         return f'{self.machine}; read bandwidth {self.bandwidth:.1f} GB/s\n\n' + table(t, left=(0, 3, 4))
 
-    def plot(self, layer, path=None): # roofline of one layer over the rows of x
+    def to_json(self) -> dict:
+        "Every figure."
+        return dict(machine=self.machine, read_bandwidth_gb_s=self.bandwidth, products=[dict(zip(('layer', 'shape', 'rows', 'scheme', 'backend', 'gweights_s', 'bf16_ratio'), r)) for r in self.rows])
+
+    def plot(self, path=None, layer=None): # roofline of one layer over the rows of x; default: the largest
         "Operations per second of one layer's product over the rows of x, under the roof of reading and beside bf16."
         import matplotlib.pyplot as plt
+        layer = layer or max(self.rows, key=lambda r: math.prod(r[1]))[0]
         mine = [r for r in self.rows if r[0] == layer]; fig, ax = plt.subplots(figsize=(7, 4)); ns = sorted({r[2] for r in mine})
         for s, color in zip(dict.fromkeys(r[3] for r in mine), ('#D55E00', '#000000', '#0072B2', '#009E73')): ax.plot(ns, [2*n*r[5] for n in ns for r in mine if r[3] == s and r[2] == n], 'o-', color=color, label=s)
         first = mine[0][3]; ax.plot(ns, [2*n*r[5]/r[6] for n in ns for r in mine if r[3] == first and r[2] == n], 's-', color='#888888', label='bf16, F.linear')
@@ -444,5 +465,4 @@ def kernel_bench(config=PHI35_SHAPE, rows=(1, 4, 16, 128), schemes=('qins8', 'qi
 
 # %% ../nbs/08_bench.ipynb #6ec0043b
 def _backend_name(x, w):
-    b = choose_backend(x.device, len(x), w)
-    return b if isinstance(b, str) else getattr(b, 'name', str(b))
+    return choose_backend(x.device, len(x), w, x.dtype).name

@@ -198,7 +198,8 @@ def bench(model:Optional[str]=typer.Argument(None, help="Full-precision director
     except ValueError: raise typer.BadParameter(f'{prompt_lengths!r} is not a list of lengths; write 128,512') from None
     if kernels:
         k = B.kernel_bench(B.SYNTHETIC[synthetic] if synthetic else phi3.resolve(model).config()); print(k)
-        if json_file: _write_json(json_file, dict(machine=k.machine, products=[list(r) for r in k.rows]))
+        if json_file: _write_json(json_file, k.to_json())
+        if plot: _savefig(k, plot)
         return 0
     r = B.bench(synthetic or model, tuple(c.strip() for c in contenders.split(',')), tokens, lengths, progress=sys.stderr.isatty())
     if str(json_file) != '-': print(r)
