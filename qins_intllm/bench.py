@@ -338,12 +338,12 @@ def _run_group(group, entries, source, vocab, tokens, lengths, repeats, probe, r
             except BenchError as e: entries[n].skipped = str(e); workers.pop(n, None)
         if res.anchor not in workers: return
         order = list(workers)
-        def ask(n, do, **kw): # seconds; None from one that failed and is out of it from now on
-            if n not in workers: return None
-            try: return workers[n](do, **kw)['seconds']
+        def ask(who, do, **kw): # seconds; None from one that failed and is out of it from now on
+            if who not in workers: return None
+            try: return workers[who](do, **kw)['seconds']
             except BenchError as e:
-                if n == res.anchor: raise
-                entries[n].skipped = str(e); workers.pop(n).close()
+                if who == res.anchor: raise
+                entries[who].skipped = str(e); workers.pop(who).close()
         for i in tqdm(range(tokens), desc=' '.join(order), disable=not progress):
             got = {n: s for n in (order if i % 2 else order[::-1]) if (n == res.anchor or not _enough(entries[n])) and (s := ask(n, 'decode')) is not None}
             _note(entries, got, res.anchor, 'decode_s', 'ratio')
