@@ -8,6 +8,7 @@ __all__ = ['AtlasError', 'dense_weights', 'LayerFigures', 'layer_atlas', 'Atlas'
 # %% ../nbs/06a_atlas.ipynb #369c65b0
 import math, re
 from dataclasses import dataclass, asdict
+from functools import lru_cache
 import torch, torch.nn.functional as F
 from torch import nn
 from fastcore.basics import patch
@@ -15,7 +16,8 @@ from .lut import QinsError, decode, weight_error
 from .kernels import lut_linear
 from .linear import ProjectiveLinear
 from .swap import table
-from .files import Source, open_source, read_header, read_tensor
+from .files import Source, open_source, read_tensor
+from .checkpoint import build_skeleton, _group_sources, _read_headers
 
 # %% ../nbs/06a_atlas.ipynb #1c81f069
 class AtlasError(QinsError, ValueError):
@@ -44,10 +46,18 @@ def dense_weights(ref               # the reference: a model, or its files: dire
 # %% ../nbs/06a_atlas.ipynb #3480dd88
 def _from_files(source):
     if 'quantization_config' in source.config(): raise AtlasError(f"{source.name} is quantized; dense weights have to come from the full-precision checkpoint")
-    where = {t.name: (p, t) for p in map(source.path, source.shards()) for t in read_header(p)[0]}
+    where = {t.name: (source.path(s), t) for s, t in _read_headers(source)}
     def get(layer):
-        path, t = where[_lookup(layer + '.weight', where)]
+        name = layer + '.weight'
+        try: path, t = where[_lookup(name, where)]
+        except AtlasError:
+            if name not in (other := renamed()): raise
+            path, t = where[other[name]]
         with open(path, 'rb') as f: return read_tensor(f, t)
+    @lru_cache(1)
+    def renamed(): # the model's names of tensors that transformers calls otherwise than their file does
+        groups, _ = _group_sources(build_skeleton(source), [(None, t) for _, t in where.values()], source.name)
+        return {g.target: g.sources[0][1].name for g in groups if g.converter is None}
     return get
 
 # %% ../nbs/06a_atlas.ipynb #eb8a4351

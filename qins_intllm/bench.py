@@ -241,7 +241,8 @@ class _Worker:
     def __init__(self, name, source, vocab, log=None):
         self.name = name
         self.p = subprocess.Popen([sys.executable, '-c', 'from qins_intllm.bench import worker; worker()'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.built = self('build', contender=name, source=source, vocab=vocab)
+        try: self.built = self('build', contender=name, source=source, vocab=vocab)
+        except BenchError: self.close(); raise
     def __call__(self, do, **kw):
         self.p.stdin.write(json.dumps(dict(do=do, **kw)) + '\n'); self.p.stdin.flush()
         line = self.p.stdout.readline()
@@ -442,6 +443,7 @@ class KernelBench:
         if path: fig.savefig(path, dpi=150)
         return fig
 
+# %% ../nbs/08_bench.ipynb #279e581a
 def _weight(scheme, shape, g):
     like = encode(torch.randn(64, 64, generator=g)*0.02, scheme).tensors(); o, i = shape
     full = {k: _random(s, dt, g) if dt == torch.uint8 else like[k] if tuple(like[k].shape) == tuple(s) else torch.full(s, float(like[k].mean())) for k, (s, dt) in get_scheme(scheme).layout(o, i).items()}

@@ -135,6 +135,8 @@ class ChatSession:
                  context:int=None       # tokens that prompt and answer may have together; default: what the model was made for
                 ):
         if tokenizer is None: raise ChatError("no tokenizer: its files (tokenizer.json, tokenizer_config.json) are missing beside the model; add them from the original checkpoint")
+        if not (hasattr(model, 'generate') and model.can_generate()) or model.config.is_encoder_decoder:
+            raise ChatError(f"{type(model).__name__} is no causal language model, so it cannot go on with a text; choose one whose name ends in ForCausalLM")
         self.model, self.tok, self.system, self.max_new_tokens, self.seed = model.eval(), tokenizer, system, max_new_tokens, seed
         own = model.generation_config
         pick = lambda given, name, other: given if given is not None else (v if own.do_sample and (v := getattr(own, name, None)) is not None else other)
@@ -148,9 +150,10 @@ class ChatSession:
 # %% ../nbs/09_chat.ipynb #93241f50
 @patch
 def _check(self:ChatSession):
+    def fits(ok, v): return isinstance(v, (int, float)) and ok(v)
     bad = [f"{n} must be {what}, got {v!r}" for n, v, ok, what in (
         ('max_new_tokens', self.max_new_tokens, lambda v: v >= 1, 'at least 1'), ('temperature', self.temperature, lambda v: 0 <= v < float('inf'), '0 (greedy) or larger'),
-        ('top_p', self.top_p, lambda v: 0 < v <= 1, 'in (0, 1]'), ('top_k', self.top_k, lambda v: v >= 0, '0 (off) or larger')) if not ok(v)]
+        ('top_p', self.top_p, lambda v: 0 < v <= 1, 'in (0, 1]'), ('top_k', self.top_k, lambda v: v >= 0, '0 (off) or larger')) if not fits(ok, v)]
     if bad: raise ChatError('; '.join(bad))
 
 @patch
@@ -180,6 +183,7 @@ def _fill(self:ChatSession, turns, replies, text):
     talk = [m for t, r in zip(turns, replies) for m in (dict(role='user', content=t.user), dict(role='assistant', content=r))]
     try: return self.tok.apply_chat_template([*system, *talk, dict(role='user', content=text)], tokenize=False, add_generation_prompt=True)
     except TemplateError as e: raise ChatError(f"the model's chat template refuses this conversation: {e}") from None
+    except Exception as e: raise ChatError(f"the model's chat template is broken ({type(e).__name__}: {e}); repair chat_template.jinja or tokenizer_config.json") from None
 
 @patch
 def _chat_prompt(self:ChatSession, turns, text):
@@ -392,7 +396,8 @@ class Terminal:
     "Where a conversation reads and writes."
     patience = 1.5 # seconds without an answer before it says what takes so long
     def __init__(self, session, stdin=None, stdout=None, stderr=None):
-        self.session, self.stdin, self.stdout, self.stderr = session, stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr
+        none = lambda mode: open(os.devnull, mode, encoding='utf-8')  # a program may have been started with closed streams
+        self.session, self.stdin, self.stdout, self.stderr = session, stdin or sys.stdin or none('r'), stdout or sys.stdout or none('w'), stderr or sys.stderr or none('w')
         self.is_tty = getattr(self.stdout, 'isatty', lambda: False)()
         for f in (self.stdout, self.stderr):
             if hasattr(f, 'reconfigure'): f.reconfigure(errors='replace')   # an ASCII terminal gets question marks, not a crash
@@ -444,6 +449,7 @@ def command(self:Terminal, line:str) -> bool: # go on?
 @patch
 def talk(self:Terminal) -> int:
     "The interactive loop."
+    if hasattr(self.stdin, 'reconfigure'): self.stdin.reconfigure(errors='replace')  # a stray byte must not end a conversation
     self.note(f"{type(self.session.model).__name__}, {'temperature ' + str(self.session.temperature) if self.session.temperature else 'greedy'}. /help for help, Ctrl-D to leave.")
     while True:
         try:

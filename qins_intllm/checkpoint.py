@@ -93,6 +93,7 @@ def build_skeleton(source:Source,
 _HOW = ('attn_implementation', '_attn_implementation', 'experts_implementation', '_experts_implementation')  # how to compute is not the file's to say: a name with '/' would fetch a kernel
 MAX_COUNT = 100_000  # labels or experts
 
+# %% ../nbs/04_checkpoint.ipynb #92020ff0
 def _plain_config(config, name, n_tensors=None): # -> a copy
     "A configuration without what could run code, with bounds on what would be built one by one. Raises `FormatError`."
     out = {}

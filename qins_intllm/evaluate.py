@@ -19,7 +19,7 @@ from .lut import QinsError
 from .swap import table
 from .files import human
 from .checkpoint import load, load_tokenizer
-from .phi3 import is_quantized, load_dense, resolve
+from .phi3 import is_quantized, load_dense, resolve, why_not_causal
 from .atlas import Atlas, AtlasError, block_of, layer_atlas
 
 # %% ../nbs/07_evaluate.ipynb #8fe87fc9
@@ -81,7 +81,7 @@ def compare(self:RefStats,
             at:int,               # first row of the window
             logits:torch.Tensor,  # [n, vocab] of the other model
             targets:torch.Tensor  # [n]
-           ) -> dict:             # arrays [n]: kl, gap (estimate of what the bucket hides), nll_ref, nll, dp, same
+           ) -> dict:             # arrays [n]: kl, gap (the part of it that is estimated), nll_ref, nll, dp, same
     "Compare a window's predictions with the reference's, token by token."
     out = []
     for z, t in zip(logits.split(max(1, CHUNK//self.vocab)), targets.split(max(1, CHUNK//self.vocab))):
@@ -94,8 +94,9 @@ def compare(self:RefStats,
             ids, tail, P = r['id'].long(), r['tail_id'].long(), r['rest']
             Q = _outside(z, ids)[0] - lse
             kl = _kl_terms(torch.cat([lp, P[:, None]], 1), torch.cat([lq.gather(1, ids), Q[:, None]], 1))
-            inside = (r['tail_logit'].double() - r['lse'][:, None] - lq.gather(1, tail)).mean(1)
-            gap = torch.where(P == -math.inf, 0., P.exp()*(inside - (P - Q)))
+            d = r['tail_logit'].double() - r['lse'][:, None] - lq.gather(1, tail) - (P - Q)[:, None]
+            gap = torch.where(P == -math.inf, 0., P.exp()*(d + torch.expm1(-d)).mean(1))
+            kl = kl + gap
         nll = -lq.gather(1, t[:, None].cpu())[:, 0]
         out.append(dict(kl=kl, gap=gap, nll_ref=-r['true'], nll=nll, dp=((-nll).exp() - r['true'].exp()).abs(), same=z.argmax(-1) == r['top']))
         at += len(z)
@@ -127,7 +128,7 @@ def text_ids(text,                # str: the text; Path: a file in UTF-8; tensor
     if tokenizer is None: raise CompareError("a text in words needs a tokenizer, and neither model came with one; pass tokenizer=, or give token ids")
     encode = lambda s: tokenizer(s, add_special_tokens=False, verbose=False).input_ids
     if isinstance(text, str): return torch.tensor(encode(text), dtype=torch.long)
-    try: f = open(text, encoding='utf-8')
+    try: f = open(text, encoding='utf-8-sig')  # a byte order mark is no part of the text
     except OSError as e: raise CompareError(f"cannot read the text {text}: {e.strerror}") from None
     with f:
         ids, some, piece = [], '', 8*(max_tokens or 2**40)
@@ -148,6 +149,7 @@ def _ids(*xs): # token ids of settings that may be None, a number, or a list
     return [i for x in xs for i in (x if isinstance(x, (list, tuple)) else [x]) if i is not None]
 
 def _device(model): return next(model.parameters()).device
+def _context(model): return getattr(model.config.get_text_config(), 'max_position_embeddings', None) # tokens
 
 @torch.inference_mode()
 def sample_windows(model,          # a causal language model of transformers
@@ -179,6 +181,7 @@ def greedy(model, ids:torch.Tensor, # [tokens] the prompt
            n:int                    # at most this many new tokens
           ) -> list:                # token ids
     "Continue a prompt with the most probable token, up to the model's end-of-text."
+    if limit := _context(model): n = min(n, limit - len(ids))  # not beyond what the model was made for
     stop = set(_ids(model.config.get_text_config().eos_token_id, getattr(getattr(model, 'generation_config', None), 'eos_token_id', None)))
     out, past, x = [], None, ids[None]
     while len(out) < n and not (out and out[-1] in stop):
@@ -277,6 +280,7 @@ class _Side:
     def open(self, dtype):
         model = self.model
         if model is None: model = (load(self.source, dtype) if is_quantized(self.source) else load_dense(self.source.name, dtype))[0]
+        if getattr(model, 'config', None) is not None and (why := why_not_causal(model)): raise CompareError(f"{self.name} ({type(model).__name__}) is no causal language model: {why}. Predictions of the next token cannot be compared")
         was = model.training
         try: yield model.eval()
         finally: model.train(was)
@@ -322,7 +326,7 @@ class _Job:
 
 @patch
 def windows(self:_Job, model): # -> windows, description of the text
-    limit = getattr(model.config.get_text_config(), 'max_position_embeddings', None)
+    limit = _context(model)
     length, first = max(2, min(self.window, limit or self.window)), starts_with(self.tokenizer)
     if self.text is None: ws, source = sample_windows(model, self.max_tokens, length, self.seed, first), f'drawn from the reference, seed {self.seed}'
     else:
@@ -331,17 +335,21 @@ def windows(self:_Job, model): # -> windows, description of the text
     return ws, dict(source=source, windows=len(ws), window=length, tokens=sum(len(w) - 1 for w in ws))
 
 @patch
-def prompt_ids(self:_Job, windows): # -> list of tensors
+def prompt_ids(self:_Job, windows, model): # -> list of tensors
     if self.prompts is None: return [w[:max(1, min(16, len(w)//2))] for w in windows[:2]]
     if self.prompts and self.tokenizer is None: raise CompareError("prompts need a tokenizer, and neither model came with one; pass tokenizer=, or prompts=[]")
-    return [torch.tensor(self.tokenizer(p).input_ids) for p in self.prompts]
+    out, limit = [torch.tensor(self.tokenizer(p, verbose=False).input_ids, dtype=torch.long) for p in self.prompts], _context(model)
+    for p, ids in zip(self.prompts, out):
+        if not len(ids): raise CompareError(f"the prompt {p!r} has no token; give a longer one")
+        if limit and len(ids) >= limit: raise CompareError(f"the prompt {p[:40]!r} … has {len(ids)} tokens, and this model's context holds {limit}; give a shorter one")
+    return out
 
 # %% ../nbs/07_evaluate.ipynb #db2823d6
 def _reference_pass(side, job, dir):
     "Everything that needs the reference; it is let go when this returns."
     with side.open(job.dtype) as model:
         ws, about = job.windows(model)
-        prompts, floor = job.prompt_ids(ws), None
+        prompts, floor = job.prompt_ids(ws, model), None
         with job.bar('reference', ws) as bar: stats = _summarise(model, ws, dir, job.k, job.seed, bar)
         texts = [greedy(model, p, job.new_tokens) for p in prompts]
         if job.floor:
@@ -396,7 +404,7 @@ class Comparison:
     quantized:str         # name of the other
     text:dict             # source, windows, window, tokens
     kl:dict               # KL(ref‖quantized) in nats per token: mean, median, p99, max
-    kl_hidden:dict        # what the bucket outside the kept logits hides of the mean: mean, se (an estimate)
+    kl_hidden:dict        # the part of the mean that is estimated, from outside the kept logits: mean, se
     same_top1:float       # per cent of tokens
     ppl:dict              # ref, quantized, delta, delta_se, delta_se_windows
     abs_dp:float          # mean |Δp| of the true token
@@ -410,7 +418,7 @@ class Comparison:
     def to_json(self) -> dict:
         "All figures as plain numbers; nothing that is not a number is called one (None, not NaN)."
         figs = {k: getattr(self, k) for k in ('ref', 'quantized', 'text', 'kl', 'kl_hidden', 'same_top1', 'ppl', 'abs_dp', 'floor', 'kept')}
-        return _plain(figs | dict(generations=[asdict(g) for g in self.generations], layers=self.atlas and self.atlas.to_json()))
+        return _plain(figs | dict(generations=[asdict(g) for g in self.generations], layers=self.atlas and self.atlas.to_json(), no_layers=None if self.atlas else self.no_atlas))
 
 def _plain(x):
     if isinstance(x, dict): return {k: _plain(v) for k, v in x.items()}
@@ -430,8 +438,9 @@ def __repr__(self:Comparison):
                      ('mean |Δp| of the true token', lambda c: n(c['abs_dp']))): rows.append((label, *map(f, cols)))
     kept = 'all logits' if self.kept['k'] == self.kept['vocab'] else f"{self.kept['k']} of {self.kept['vocab']} logits"
     notes = [f"kept of the reference: {kept}, {self.kept['nbytes_per_token']:.0f} bytes a token, {human(self.kept['nbytes'])}"]
-    if self.kept['k'] < self.kept['vocab']: notes[0] += f"; this hides {n(self.kl_hidden['mean'])} ± {n(self.kl_hidden['se'])} of the mean KL"
+    if self.kept['k'] < self.kept['vocab']: notes[0] += f"; {n(self.kl_hidden['mean'])} ± {n(self.kl_hidden['se'])} of the mean KL is estimated from samples of the others"
     if ran := [l for l in self.atlas.ranked() if l.output is not None] if self.atlas else []: notes.append(f"layer with the largest output error: {ran[0].name}, {ran[0].output:.5f}")
+    elif self.no_atlas != 'not asked for': notes.append(f"no figures by layer: {self.no_atlas}")
     return '\n'.join([f"reference  {self.ref}", f"quantized  {self.quantized}", f"text       {t['source']}: {t['tokens']:,} tokens in {t['windows']} windows of up to {t['window']}", '',
                       table(rows), '', *notes, *(f'\n{g}' for g in self.generations)])
 
@@ -467,6 +476,6 @@ def _plot_layers(layers, ax):
     for p in dict.fromkeys(p for _, p, _ in at):
         xs, ys = zip(*((last if b is None else b, y) for b, q, y in at if q == p))
         ax.plot(xs, ys, 'o-', ms=4, label=p.removeprefix('self_attn.').removeprefix('mlp.'))
-    ax.set(xlabel='block', ylabel='relative output error', ylim=(0, None)); ax.legend(fontsize=8)
-    ticks = list(range(0, last, max(1, last//8)))
-    ax.set_xticks([*ticks, last], [*map(str, ticks), '–'])
+    ax.set(xlabel='block', ylabel='relative output error', ylim=(0, None)); ax.legend(fontsize=8, loc='upper left', bbox_to_anchor=(1, 1))
+    ticks, outside = list(range(0, last, max(1, last//8))), any(b is None for b, *_ in at)
+    ax.set_xticks([*ticks, *[last]*outside], [*map(str, ticks), *['–']*outside])

@@ -82,6 +82,7 @@ def _scores(half, q, k, stride, n, s, v, vstride): # s[t] = q·K[t]; the last on
         else: r = _dots_full(q, floats(a, d), floats(b, d), floats(c, d), floats(e, d))
         s[t] = r[0]; s[t+1] = r[1]; s[t+2] = r[2]; s[t+3] = r[3]
 
+# %% ../nbs/03b_fused.ipynb #e86ee677
 @njit(fastmath={'reassoc', 'contract'})
 def _softmax(s, n): # s becomes e^(s−max), padded with zeros; 1/sum, NaN where anything was NaN or all was masked
     wide()
@@ -129,18 +130,21 @@ def _head(half, q, s, y, k, kstep, v, vstep, n, seen, sstep, out): # one query o
 @Worker
 def attend_pieces(job):
     heads, shared, n, d, dv, half = word(job, 2), word(job, 3), word(job, 4), word(job, 5), word(job, 6), word(job, 7)
+    queries, q_seq, q_head = word(job, 8), word(job, 9), word(job, 10)  # an address, and bytes to the next sequence, head, token
+    keys, k_seq, k_head, k_step = word(job, 11), word(job, 12), word(job, 13), word(job, 14)
+    values, v_seq, v_head, v_step = word(job, 15), word(job, 16), word(job, 17), word(job, 18)
+    mask, m_seq, m_head, m_step, out = word(job, 19), word(job, 20), word(job, 21), word(job, 22), word(job, 23)
     s, q, y, scale = np.empty((n + 3)//4*4, np.float32), np.empty(d, np.float32), np.empty(dv, np.float32), floats(word(job, 24), 1)[0]
     while True:
         piece = take(job)
         if piece >= word(job, 1): return
         b, g = piece//heads, piece % heads
         for h in range(g*shared, (g + 1)*shared):
-            at = word(job, 8) + b*word(job, 9) + h*word(job, 10)
+            at = queries + b*q_seq + h*q_head
             if half: _read_half(halves(at, d), q, scale)
             else: _read_full(floats(at, d), q, scale)
-            seen = word(job, 19) + b*word(job, 20) + h*word(job, 21) if word(job, 19) else 0
-            _head(half, q, s, y, word(job, 11) + b*word(job, 12) + g*word(job, 13), word(job, 14), word(job, 15) + b*word(job, 16) + g*word(job, 17), word(job, 18), n,
-                  seen, word(job, 22), word(job, 23) + (b*heads*shared + h)*dv*(2 if half else 4))
+            seen = mask + b*m_seq + h*m_head if mask else 0
+            _head(half, q, s, y, keys + b*k_seq + g*k_head, k_step, values + b*v_seq + g*v_head, v_step, n, seen, m_step, out + (b*heads*shared + h)*dv*(2 if half else 4))
 
 # %% ../nbs/03b_fused.ipynb #34474983
 _KINDS = (torch.bfloat16, torch.float32)
@@ -199,6 +203,7 @@ def _norm_full(x, w, r, y):
     wide()
     for j in range(len(x)): y[j] = w[j]*(x[j]*r)
 
+# %% ../nbs/03b_fused.ipynb #c3b4ffe1
 @njit
 def _sum_half(x, a, y):
     wide()
@@ -293,6 +298,7 @@ def _append(layer, name, old, new, n): # the rows of `new` behind the n of `old`
 
 def _alike(old, new): return old.dtype == new.dtype and old.shape[:2] == new.shape[:2] and old.shape[3] == new.shape[3]
 
+# %% ../nbs/03b_fused.ipynb #807f3ea9
 def _growing(cls): # the two methods that make a layer grow in place
     def update(self, k, v, *args, **kwargs):
         n = self.keys.shape[-2] if self.is_initialized and self.keys.numel() else 0
@@ -343,31 +349,35 @@ def _rotate_full(x, c, s, y, scale):
 
 @Worker
 def step_pieces(job):
-    heads, shared, n, d, dv, half, rot = word(job, 2), word(job, 3), word(job, 4), word(job, 5), word(job, 6), word(job, 7), word(job, 17)
+    heads, shared, n, d, dv, half = word(job, 2), word(job, 3), word(job, 4), word(job, 5), word(job, 6), word(job, 7)
+    queries, q_seq, added_k, ak_seq, added_v, av_seq = word(job, 8), word(job, 9), word(job, 10), word(job, 11), word(job, 12), word(job, 13)
+    cos, sin, rot_seq, rot = word(job, 14), word(job, 15), word(job, 16), word(job, 17)
+    keys, k_seq, k_head, k_step, values, v_seq, v_head, v_step = word(job, 18), word(job, 19), word(job, 20), word(job, 21), word(job, 22), word(job, 23), word(job, 24), word(job, 25)
+    mask, m_seq, m_head, m_step, out = word(job, 26), word(job, 27), word(job, 28), word(job, 29), word(job, 30)
     s, q, y, scale, size = np.empty((n + 3)//4*4, np.float32), np.empty(d, np.float32), np.empty(dv, np.float32), floats(word(job, 31), 1)[0], 2 if half else 4
     while True:
         piece = take(job)
         if piece >= word(job, 1): return
         b, g = piece//heads, piece % heads
-        c, sn = word(job, 14) + b*word(job, 16), word(job, 15) + b*word(job, 16)
-        k, v = word(job, 18) + b*word(job, 19) + g*word(job, 20), word(job, 22) + b*word(job, 23) + g*word(job, 24)
-        new_k, new_v = word(job, 10) + b*word(job, 11) + g*d*size, word(job, 12) + b*word(job, 13) + g*dv*size
+        c, sn = cos + b*rot_seq, sin + b*rot_seq
+        k, v = keys + b*k_seq + g*k_head, values + b*v_seq + g*v_head
+        new_k, new_v = added_k + b*ak_seq + g*d*size, added_v + b*av_seq + g*dv*size
         if half:
             _rotate_half(halves(new_k, d), halves(c, rot), halves(sn, rot), q, _f(1))
-            to, of = halves(k + (n-1)*word(job, 21), d), halves(new_v, dv)
+            to, of = halves(k + (n-1)*k_step, d), halves(new_v, dv)
             for j in range(d): to[j] = to_bf16(q[j])
-            to = halves(v + (n-1)*word(job, 25), dv)
+            to = halves(v + (n-1)*v_step, dv)
             for j in range(dv): to[j] = of[j]
         else:
-            _rotate_full(floats(new_k, d), floats(c, rot), floats(sn, rot), floats(k + (n-1)*word(job, 21), d), _f(1))
-            of, to = floats(new_v, dv), floats(v + (n-1)*word(job, 25), dv)
+            _rotate_full(floats(new_k, d), floats(c, rot), floats(sn, rot), floats(k + (n-1)*k_step, d), _f(1))
+            of, to = floats(new_v, dv), floats(v + (n-1)*v_step, dv)
             for j in range(dv): to[j] = of[j]
         for h in range(g*shared, (g + 1)*shared):
-            at = word(job, 8) + b*word(job, 9) + h*d*size
+            at = queries + b*q_seq + h*d*size
             if half: _rotate_half(halves(at, d), halves(c, rot), halves(sn, rot), q, scale)
             else: _rotate_full(floats(at, d), floats(c, rot), floats(sn, rot), q, scale)
-            seen = word(job, 26) + b*word(job, 27) + h*word(job, 28) if word(job, 26) else 0
-            _head(half, q, s, y, k, word(job, 21), v, word(job, 25), n, seen, word(job, 29), word(job, 30) + (b*heads*shared + h)*dv*size)
+            seen = mask + b*m_seq + h*m_head if mask else 0
+            _head(half, q, s, y, k, k_step, v, v_step, n, seen, m_step, out + (b*heads*shared + h)*dv*size)
 
 # %% ../nbs/03b_fused.ipynb #456f7cc3
 def attend_step(q, k, v,        # (address, bytes from sequence to sequence) each: heads of d numbers in a row

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['PHI35', 'PHI35_SHAPE', 'DEMO', 'LayerMap', 'layer_map', 'demo_path', 'cache_dir', 'resolve', 'is_quantized',
-           'cached_conversion', 'load_model', 'load_dense', 'write_synthetic', 'measured', 'peak_memory']
+           'cached_conversion', 'load_model', 'load_dense', 'why_not_causal', 'write_synthetic', 'measured',
+           'peak_memory']
 
 # %% ../nbs/06_phi3.ipynb #3a4e45bc
 import json, math, os, time
@@ -16,7 +17,7 @@ from tqdm.auto import tqdm
 from .lut import DEFAULT_SCHEME, get_scheme
 from .swap import plan_swap, table
 from .files import (CheckpointError, DestinationError, ShardWriter, Source, human, json_digest, new_directory, open_source)
-from .checkpoint import _write_index, build_skeleton, convert, load, load_tokenizer, shard_names, verify_checkpoint, write_json
+from .checkpoint import _raise_keys, _write_index, build_skeleton, convert, load, load_tokenizer, shard_names, verify_checkpoint, write_json
 
 # %% ../nbs/06_phi3.ipynb #9c5692bf
 PHI35 = 'microsoft/Phi-3.5-mini-instruct'
@@ -138,11 +139,18 @@ def load_dense(src=DEMO,     # 'demo', a full-precision directory, or a hub id
                dtype=None,   # None: the checkpoint's
               ) -> tuple:    # (model, tokenizer or None)
     "The full-precision model through transformers, for comparison; safetensors only, never remote code."
-    from transformers import AutoModelForCausalLM
+    import transformers as hf
     source = resolve(src)
     source.shards()          # refuses pickles before transformers could be tempted
-    model = AutoModelForCausalLM.from_pretrained(source.dir if source.repo is None else source.name, dtype=dtype or 'auto', revision=source.revision, use_safetensors=True, trust_remote_code=False)
+    cls = getattr(hf, (source.config().get('architectures') or [''])[0], hf.AutoModelForCausalLM)
+    model, info = cls.from_pretrained(source.dir if source.repo is None else source.name, dtype=dtype or 'auto', revision=source.revision, use_safetensors=True, trust_remote_code=False, output_loading_info=True)
+    _raise_keys(source.name, sorted(info['missing_keys']), [], [])  # transformers would go on with random numbers
     return model.eval(), load_tokenizer(source)
+
+def why_not_causal(model) -> str: # '' where it is one
+    "Why a model is no causal language model: it cannot continue a text."
+    if getattr(model.config, 'is_encoder_decoder', False): return 'it has an encoder, and continues no text'
+    return '' if not hasattr(model, 'can_generate') or model.can_generate() else 'it has no head that predicts the next token'
 
 # %% ../nbs/06_phi3.ipynb #50a4f1eb
 def write_synthetic(dst,                      # directory to make

@@ -6,7 +6,9 @@
 __all__ = ['take', 'word', 'at', 'job', 'team_kind', 'Worker', 'compiling', 'describe_machine']
 
 # %% ../nbs/01a_team.ipynb #807c5351
-import ctypes, os, platform, threading, time
+import ctypes, hashlib, os, platform, sys, threading, time
+from functools import lru_cache
+from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 import numba, torch
 from llvmlite import ir
@@ -60,17 +62,28 @@ def team_kind() -> str: # 'omp' or 'pool'
     return 'omp' if _omp else 'pool'
 
 # %% ../nbs/01a_team.ipynb #673f115d
+@lru_cache(None)
+def _digest(module): # of a module's source
+    path = getattr(sys.modules.get(module), '__file__', None)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ''
+
+def _named_for_cache(f): # numba looks at a function's own file only; what it calls may stand in another of this package
+    used = {f.__module__, *(getattr(v, '__module__', None) for v in f.__globals__.values())}
+    own = sorted(m for m in used if isinstance(m, str) and m.split('.')[0] == __name__.split('.')[0])
+    f.__qualname__ += '_' + hashlib.sha256(''.join(map(_digest, own)).encode()).hexdigest()[:12]
+    return f
+
 class Worker:
     "A compiled function of a job; compiled, or fetched from the cache on disk, when it first runs."
     since = None # when the compilation that is going on began
-    def __init__(self, f): self.f, self.__doc__, self.address = f, f.__doc__, None
+    def __init__(self, f): self.f, self.__doc__, self.address = _named_for_cache(f), f.__doc__, None
     def load(self):
-        "Compile. Where no cache can be written the code lives in memory only."
+        "Compile. Where no cache can be written, or a file in it is damaged, the code lives in memory only."
         with _guard:
             if self.address is not None: return
             Worker.since = time.monotonic()
             try: self.compiled = numba.cfunc('void(int64)', cache=True)(self.f)
-            except (RuntimeError, OSError): self.compiled = numba.cfunc('void(int64)')(self.f)
+            except Exception: self.compiled = numba.cfunc('void(int64)')(self.f)
             finally: Worker.since = None
             self.alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.compiled.address)  # ctypes lets go of Python's lock
             self.address = self.compiled.address
