@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTENDERS', 'SYNTHETIC', 'PREFIX', 'BenchError', 'ReadProbe', 'Contender', 'contender', 'write_gguf', 'worker',
-           'Entry', 'BenchResult', 'machine', 'bench', 'KernelBench', 'kernel_bench']
+           'Entry', 'BenchResult', 'machine', 'bench', 'plot_bench', 'KernelBench', 'kernel_bench']
 
 # %% ../nbs/08_bench.ipynb #f66dc836
 import importlib.metadata, importlib.util, json, math, os, platform, statistics, subprocess, sys, time
@@ -399,20 +399,24 @@ def __repr__(self:BenchResult):
     return f"{self.model}: {self.weights/1e9:.3f} G weights in linear layers\n{self.machine}\nread bandwidth {b['median']:.1f} GB/s ({b['min']:.1f} … {b['max']:.1f}), measured between the rounds\n\n" + table(rows, left=(0, len(rows[0]) - 1))
 
 # %% ../nbs/08_bench.ipynb #a5fd030b
-@patch
-def plot(self:BenchResult, path=None):
+def plot_bench(j:dict,    # as from `BenchResult.to_json`
+               path=None  # write the picture there
+              ):          # matplotlib figure
     "Tokens per second by contender, with the roof that the read bandwidth sets for each."
     import matplotlib.pyplot as plt
-    c = self.to_json()['contenders']; names = [e.name for e in self.entries if not e.skipped]
+    c = {n: v for n, v in j['contenders'].items() if 'skipped' not in v}; names = list(c)[::-1]
     fig, ax = plt.subplots(figsize=(7, .45*len(names) + 1.3))
-    for i, n in enumerate(names[::-1]):
-        d = c[n]['decode_tok_s']
+    for i, n in enumerate(names):
+        d, bw = c[n]['decode_tok_s'], (c[n].get('read_bandwidth_gb_s') or j['read_bandwidth_gb_s'])['median']*1e9
         ax.barh(i, d['median'], color='#D55E00' if n.startswith('qins') else '#9aa7b0', xerr=[[d['median'] - d['min']], [d['max'] - d['median']]], error_kw=dict(lw=.8))
-        ax.plot([c[n]['read_bandwidth_gb_s']['median']*1e9/c[n]['bytes_per_token']]*2, [i-.42, i+.42], color='k')
+        ax.plot([bw/c[n]['bytes_per_token']]*2, [i-.42, i+.42], color='k')
         ax.annotate(f" {d['median']:.2f}", (d['median'], i), va='bottom', fontsize=8)
-    ax.set_yticks(range(len(names)), names[::-1]); ax.set_xlabel('decoded tokens per second; strokes: what the read bandwidth of the same minutes allows'); fig.tight_layout()
+    ax.set_yticks(range(len(names)), names); ax.set_xlabel('decoded tokens per second; strokes: what the read bandwidth allows'); fig.tight_layout()
     if path: fig.savefig(path, dpi=150)
     return fig
+
+@patch
+def plot(self:BenchResult, path=None): return plot_bench(self.to_json(), path)
 
 # %% ../nbs/08_bench.ipynb #687c2e91
 @dataclass(repr=False)

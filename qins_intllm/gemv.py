@@ -105,6 +105,7 @@ class Kernel:
     "Addresses and constants of one weight. Holds no reference to the codes; whoever holds the kernel does."
     def __init__(self, q):
         self.n_out, self.n_in = n_out, n_in = q.shape
+        self.marks = [_mark(t) for t in _parts_of(q)]
         self.signed = q.sign is not None
         self.lut, self.r, self.c, self.curve = map(_vector, (q.lut, q.row_scale if q.scaled else None, q.col_scale if q.scaled else None, q.curve))
         self.block, self.fixed = self._fixed()
@@ -119,17 +120,24 @@ class Kernel:
 # %% ../nbs/01b_gemv.ipynb #35b71c9a
 _by_codes = WeakIdKeyDictionary()
 
-def _state(q): # changes when a part is replaced or written to
-    return [(t.data_ptr(), t.stride(0), t.stride(-1), 0 if t.is_inference() else t._version) for t in (q.codes, q.lut, q.row_scale, q.col_scale, q.sign, q.curve) if t is not None] + (q.curve.tolist() if q.curve is not None else [])
+def _parts_of(q): return q.codes, q.lut, q.row_scale, q.col_scale, q.sign, q.curve
+def _mark(t): return (0, -1) if t is None else (t.data_ptr(), -1 if t.is_inference() else t._version)
+
+def _current(k, q): # is every part where it was, and as it was? One microsecond of every product
+    for t, (place, version) in zip(_parts_of(q), k.marks):
+        if t is None:
+            if place: return False
+        elif t.data_ptr() != place or version >= 0 and t._version != version: return False
+    return True
 
 def kernel(q # QuantizedWeight, on the CPU
           ) -> Kernel:
     "What is known about a weight; made at its first product."
-    state, (known, k) = _state(q), q.__dict__.get('_kernel', (None, None))
-    if known == state and k is not None: return k
-    known, k = _by_codes.get(q.codes, (None, None))
-    if known != state: _by_codes[q.codes] = state, (k := Kernel(q))
-    q._kernel = state, k
+    k = q.__dict__.get('_kernel')
+    if k is not None and _current(k, q): return k
+    k = _by_codes.get(q.codes)
+    if k is None or not _current(k, q): k = _by_codes[q.codes] = Kernel(q)
+    q._kernel = k
     return k
 
 # %% ../nbs/01b_gemv.ipynb #b1e64dbd
