@@ -39,7 +39,7 @@ def run_one(path, write):
         old = text_of(c.outputs)
         sh.cell(c)
         c.outputs = [o for o in c.outputs if o.get('name') != 'stderr']  # progress bars and warnings are not for readers
-        if sh.exc: stale.append((i, f'{type(sh.exc[1]).__name__}: {sh.exc[1]}' if isinstance(sh.exc, tuple) else 'failed')); break
+        if sh.exc: stale.append((i, f"failed: {type(sh.exc).__name__}: {str(sh.exc)[:300]}" if not isinstance(sh.exc, tuple) else f"failed: {sh.exc[1]}")); break
         new = text_of(c.outputs)
         if not TIMED.search(c.source + old + new) and not same(old, new): stale.append((i, f'stored {old[:120]!r}, printed {new[:120]!r}'))
     else:

@@ -528,14 +528,17 @@ def shape_errors(h:np.ndarray,      # [3, bins] sums of weight, weight·n, weigh
     _cell_sums(mean, sums, levels(shapes[:, None]), out)
     return out
 
-def fit_shape(w:np.ndarray, r:np.ndarray, c:np.ndarray # [out, in], [out], [in] float32
-             ) -> float:                               # a of the best table on the grid
+def fit_shape(w:np.ndarray, r:np.ndarray, c:np.ndarray, # [out, in], [out], [in] float32
+              quick=False                               # every fourth a, then all around the best of them; a decoded weight's own is found so, too
+             ) -> float:                                # a of the best table on the grid
     "The curve's coefficient of least squared error; rows are sampled evenly where the layer is large."
     step = max(1, w.size//FIT_SAMPLE)
     w, r = w[::step], r[::step]
     unit, h = float(r.max())*float(c.max()) or 1., np.zeros((N_BLOCKS, 3, FIT_BINS))
     over_rows(lambda b, lo, hi: _histogram(w, r, c, unit, h[b], lo, hi), len(w))
-    return float(SHAPES[shape_errors(h.sum(0)).argmin()])
+    H, shapes = h.sum(0), SHAPES
+    if quick: i = 4*shape_errors(H, SHAPES[::4]).argmin(); shapes = SHAPES[max(0, i-4):i+5]
+    return float(shapes[shape_errors(H, shapes).argmin()])
 
 # %% ../nbs/00_lut.ipynb #76929f23
 CELLS = 4096  # cells of the first guess
@@ -590,7 +593,7 @@ def _recognise(make, first, w, k, other, edge):
         if not missed.any(): return make(cur)
         for cols in _suspects(missed, nonzero, edge):
             new = cur.copy(); new[cols] = np.where(cur[cols] == k[cols], other[cols], k[cols])
-            m = decode(make(new)).numpy() != w
+            m = decode(make(new, quick=True)).numpy() != w
             if m.sum() < missed.sum(): cur, missed = new, m; break
         else: return first
     return first if missed.any() else make(cur)
@@ -600,9 +603,9 @@ def _encode_qins8(w): # float32 [out, in]
     w = w.numpy()
     c0 = balance(*w.shape, lambda iv, u, acc, lo, hi: _sweep_rows(w, iv, u, acc, lo, hi))
     k, other, edge = grid_cells(c0)
-    def make(cells):
+    def make(cells, quick=False):
         r, c = row_scales(w, np.where(c0 > 0, cell_scales(cells), np.float32(0)))
-        return encode_curve(w, r, c, fit_shape(w, r, c))
+        return encode_curve(w, r, c, fit_shape(w, r, c, quick))
     return _recognise(make, make(k), w, k, other, edge)
 
 register_scheme(Scheme('qins8', _encode_qins8, 'row and column scales, 255 levels on a cubic fitted to the layer', scales=True, curve=True, min_code=1));
