@@ -20,6 +20,7 @@ from transformers.generation.streamers import BaseStreamer
 from .lut import QinsError
 from .team import compiling
 from .fused import GrowingLayer
+from .phi3 import why_not_causal
 
 # %% ../nbs/09_chat.ipynb #dfba135a
 class ChatError(QinsError, ValueError):
@@ -135,8 +136,7 @@ class ChatSession:
                  context:int=None       # tokens that prompt and answer may have together; default: what the model was made for
                 ):
         if tokenizer is None: raise ChatError("no tokenizer: its files (tokenizer.json, tokenizer_config.json) are missing beside the model; add them from the original checkpoint")
-        if not (hasattr(model, 'generate') and model.can_generate()) or model.config.is_encoder_decoder:
-            raise ChatError(f"{type(model).__name__} is no causal language model, so it cannot go on with a text; choose one whose name ends in ForCausalLM")
+        if why := why_not_causal(model): raise ChatError(f"{type(model).__name__} is no causal language model: {why}; choose one whose name ends in ForCausalLM")
         self.model, self.tok, self.system, self.max_new_tokens, self.seed = model.eval(), tokenizer, system, max_new_tokens, seed
         own = model.generation_config
         pick = lambda given, name, other: given if given is not None else (v if own.do_sample and (v := getattr(own, name, None)) is not None else other)

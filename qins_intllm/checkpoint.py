@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FORMAT_VERSION', 'MIN_PACKAGE', 'VOLATILE', 'MAX_COUNT', 'FLOATS', 'WORKSPACE', 'ON_LOAD', 'MAX_COMPUTED',
            'quantization_config', 'check_quantization_config', 'config_digest', 'shard_metadata', 'guard_tensor',
-           'build_skeleton', 'Group', 'ConversionPlan', 'copy_converter', 'plan_conversion', 'convert', 'shard_names',
-           'write_json', 'model_card', 'shard_digests', 'check_together', 'verify_checkpoint', 'load', 'swap_empty',
-           'load_tokenizer']
+           'model_class', 'build_skeleton', 'Group', 'ConversionPlan', 'copy_converter', 'plan_conversion', 'convert',
+           'shard_names', 'write_json', 'model_card', 'shard_digests', 'check_together', 'verify_checkpoint', 'load',
+           'swap_empty', 'load_tokenizer']
 
 # %% ../nbs/04_checkpoint.ipynb #64867920
 import contextlib, inspect, json, math, os, re
@@ -67,6 +67,13 @@ def guard_tensor() -> torch.Tensor:
     return torch.empty(0, dtype=torch.uint8)
 
 # %% ../nbs/04_checkpoint.ipynb #10fba807
+def model_class(config:dict # of config.json
+               ):           # a class of transformers' models; None where none of its own is named
+    "The class that a configuration names."
+    import transformers as hf
+    cls = getattr(hf, (config.get('architectures') or [''])[0], None)
+    return cls if isinstance(cls, type) and issubclass(cls, hf.PreTrainedModel) else None
+
 def build_skeleton(source:Source,
                    config=None,      # dict; default: the source's config.json
                    dtype=None,       # of the parameters; default: the configuration's
@@ -79,9 +86,9 @@ def build_skeleton(source:Source,
     if not isinstance(kind, str) or kind not in hf.CONFIG_MAPPING: raise FormatError(f"{source.name}: model_type {kind!r} is not one of transformers' own; models that bring their own code are not loaded")
     try:
         with _quiet(): cfg = hf.AutoConfig.for_model(**config)
-        cls = getattr(hf, (config.get('architectures') or [''])[0], None)
+        cls = model_class(config)
         with torch.device('meta'), _quiet():
-            make = cls._from_config if isinstance(cls, type) and issubclass(cls, hf.PreTrainedModel) else hf.AutoModelForCausalLM.from_config
+            make = cls._from_config if cls else hf.AutoModelForCausalLM.from_config
             model = make(cfg, dtype=dtype or cfg.dtype or torch.float32)
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, ZeroDivisionError, IndexError, AssertionError, NotImplementedError, OverflowError, MemoryError) as e:
         raise FormatError(f"{source.name}: transformers cannot build a model from its config.json ({type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''})") from e

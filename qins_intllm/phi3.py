@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from .lut import DEFAULT_SCHEME, get_scheme
 from .swap import plan_swap, table
 from .files import (CheckpointError, DestinationError, ShardWriter, Source, human, json_digest, new_directory, open_source)
-from .checkpoint import _raise_keys, _write_index, build_skeleton, convert, load, load_tokenizer, shard_names, verify_checkpoint, write_json
+from .checkpoint import _raise_keys, _write_index, build_skeleton, convert, load, load_tokenizer, model_class, shard_names, verify_checkpoint, write_json
 
 # %% ../nbs/06_phi3.ipynb #9c5692bf
 PHI35 = 'microsoft/Phi-3.5-mini-instruct'
@@ -91,7 +91,7 @@ def is_quantized(source:Source) -> bool:
 # %% ../nbs/06_phi3.ipynb #3c4fa92d
 def _cache_key(source, scheme):
     if source.revision: return json_digest([source.name, source.revision, scheme])
-    stat = {f: source.path(f).stat() for f in source.files if f.endswith(('.safetensors', '.json')) or f in source.small()}
+    stat = {f: source.path(f).stat() for f in {*source.small(), *(f for f in source.files if f.endswith(('.safetensors', '.json')))}}
     return json_digest([str(source.dir), {f: [s.st_size, s.st_mtime_ns] for f, s in stat.items()}, scheme])
 
 def cached_conversion(source:Source,          # full precision
@@ -139,10 +139,10 @@ def load_dense(src=DEMO,     # 'demo', a full-precision directory, or a hub id
                dtype=None,   # None: the checkpoint's
               ) -> tuple:    # (model, tokenizer or None)
     "The full-precision model through transformers, for comparison; safetensors only, never remote code."
-    import transformers as hf
+    from transformers import AutoModelForCausalLM
     source = resolve(src)
     source.shards()          # refuses pickles before transformers could be tempted
-    cls = getattr(hf, (source.config().get('architectures') or [''])[0], hf.AutoModelForCausalLM)
+    cls = model_class(source.config()) or AutoModelForCausalLM
     model, info = cls.from_pretrained(source.dir if source.repo is None else source.name, dtype=dtype or 'auto', revision=source.revision, use_safetensors=True, trust_remote_code=False, output_loading_info=True)
     _raise_keys(source.name, sorted(info['missing_keys']), [], [])  # transformers would go on with random numbers
     return model.eval(), load_tokenizer(source)
