@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 import numpy as np, torch, numba
 from fastcore.basics import patch
+from numba.core.caching import FunctionCache
 
 # %% ../nbs/00_lut.ipynb #cf05e9ac
 class QinsError(Exception):
@@ -226,11 +227,23 @@ def encode(weight:torch.Tensor,    # [out, in], any floating dtype and device
     return q if weight.device.type == 'cpu' else q.to(weight.device)
 
 # %% ../nbs/00_lut.ipynb #d6b98173
+class _Cache(FunctionCache): # numba's, for which a damaged file is as none, and a full disk no error
+    def load_overload(self, *args):
+        try: return super().load_overload(*args)
+        except Exception: return None # numba compiles, and saves
+    def save_overload(self, *args):
+        try: return super().save_overload(*args)
+        except Exception: pass
+        try: self.flush(); super().save_overload(*args)  # the damaged file was the index: begin a new one
+        except Exception: pass
+
 def compiled(**kw):
     "`numba.njit` with the compiled code kept on disk, or in memory only where no directory can be written."
     def deco(f):
-        try: return numba.njit(cache=True, nogil=True, **kw)(f)
-        except RuntimeError: return numba.njit(nogil=True, **kw)(f)  # numba found no place for a cache
+        d = numba.njit(nogil=True, **kw)(f)
+        try: d._cache = _Cache(f)
+        except RuntimeError: pass     # numba found no place for a cache
+        return d
     return deco
 
 _pools = {}  # process id -> pool: a forked child must not wait for its parent's threads

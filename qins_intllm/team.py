@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba, torch
 from llvmlite import ir
 from numba import types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 # %% ../nbs/01a_team.ipynb #2c24de62
@@ -78,15 +79,19 @@ class Worker:
     since = None # when the compilation that is going on began
     def __init__(self, f): self.f, self.__doc__, self.address = _named_for_cache(f), f.__doc__, None
     def load(self):
-        "Compile. Where no cache can be written, or a file in it is damaged, the code lives in memory only."
+        "Compile. A damaged file in the cache is made again; where none can be written, the code lives in memory only."
         with _guard:
             if self.address is not None: return
             Worker.since = time.monotonic()
-            try: self.compiled = numba.cfunc('void(int64)', cache=True)(self.f)
-            except Exception: self.compiled = numba.cfunc('void(int64)')(self.f)
+            try: self.compiled = self._compile(numba.cfunc('void(int64)', cache=True), numba.cfunc('void(int64)'))
             finally: Worker.since = None
             self.alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.compiled.address)  # ctypes lets go of Python's lock
             self.address = self.compiled.address
+    def _compile(self, kept, not_kept):
+        try: return kept(self.f)
+        except Exception: pass
+        try: FunctionCache(self.f).flush(); return kept(self.f)
+        except Exception: return not_kept(self.f)
     def __call__(self, job, threads=1):
         "Run a job on up to `threads` threads, the calling one among them; returns when all is done."
         if self.address is None: self.load()
