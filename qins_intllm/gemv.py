@@ -274,7 +274,7 @@ def negate_where(b, signs, bit, v): # −v where the sign's bit is set
 def fetch(b, address): # ask for a cache line that will be needed
     args = [I8.as_pointer(), I32, I32, I32]
     f = cgutils.get_or_insert_function(b.function.module, ir.FunctionType(ir.VoidType(), args), 'llvm.prefetch.p0')
-    b.call(f, [b.inttoptr(address, args[0]), I32(0), I32(0), I32(1)])  # to read data that is used once, past the larger caches
+    b.call(f, [b.inttoptr(address, args[0]), I32(0), I32(1), I32(1)])  # to read data; into the second-level cache
 
 def add_scaled(b, sums, totals, scale): # sums + totals·scale, integers to float32
     return b.fadd(sums, b.fmul(b.sitofp(totals, vec(F32, 16)), scale, flags=('contract',)), flags=('contract',))
