@@ -8,14 +8,16 @@ __all__ = ['BLOCKS', 'exp32', 'attend_pieces', 'can_attend_one', 'attend_one', '
            'unfuse_']
 
 # %% ../nbs/03b_fused.ipynb #69f0bdeb
-import weakref
+import struct, weakref
+from functools import lru_cache
 import numpy as np, torch
 from numba import njit, types
 from numba.extending import intrinsic
 from torch import nn
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from .gemv import fetch, float_of, floats, from_bf16, halves, octets, to_bf16, wide
-from .kernels import _watched
+from .kernels import _check, _run, _transformed, _watched
+from .linear import ProjectiveLinear
 from .team import Worker, job, take, word
 
 # %% ../nbs/03b_fused.ipynb #f123a798
@@ -134,7 +136,7 @@ def attend_pieces(job):
     keys, k_seq, k_head, k_step = word(job, 11), word(job, 12), word(job, 13), word(job, 14)
     values, v_seq, v_head, v_step = word(job, 15), word(job, 16), word(job, 17), word(job, 18)
     mask, m_seq, m_head, m_step, out = word(job, 19), word(job, 20), word(job, 21), word(job, 22), word(job, 23)
-    s, q, y, scale = np.empty((n + 3)//4*4, np.float32), np.empty(d, np.float32), np.empty(dv, np.float32), floats(word(job, 24), 1)[0]
+    s, q, y, scale = np.empty((n + 3)//4*4, np.float32), np.empty(d, np.float32), np.empty(dv, np.float32), float_of(np.uint32(word(job, 24)))
     while True:
         piece = take(job)
         if piece >= word(job, 1): return
@@ -149,8 +151,12 @@ def attend_pieces(job):
 # %% ../nbs/03b_fused.ipynb #34474983
 _KINDS = (torch.bfloat16, torch.float32)
 
+@lru_cache(1000)
+def _float_word(v): # a number for a job: the bits of a float32
+    return struct.unpack('i', struct.pack('f', v))[0]
+
 def _plain(*ts): # nothing that a compiled loop must not touch
-    return all(type(t) in (torch.Tensor, nn.Parameter) and t.device.type == 'cpu' for t in ts) and not _watched() and not (torch.is_grad_enabled() and any(t.requires_grad for t in ts))
+    return all(type(t) in (torch.Tensor, nn.Parameter) and t.device.type == 'cpu' for t in ts) and not _watched() and not _transformed(*ts) and not (torch.is_grad_enabled() and any(t.requires_grad for t in ts))
 
 def _mask_words(mask): return (0, 0, 0, 0) if mask is None else (mask.data_ptr(), mask.stride(0) if mask.shape[0] > 1 else 0, mask.stride(1) if mask.shape[1] > 1 else 0, mask.stride(3))
 
@@ -172,9 +178,8 @@ def attend_one(q:torch.Tensor,      # [batch, heads, 1, d] bfloat16 or float32
     "Attention of one new token per sequence over a cache."
     (B, H, _, d), (_, G, n, dv), size = q.shape, v.shape, q.element_size()
     out = torch.empty(B, 1, H, dv, dtype=q.dtype, device='cpu')
-    factor = torch.tensor([d**-.5 if scale is None else scale], dtype=torch.float32, device='cpu')
     steps = lambda t: (t.data_ptr(), t.stride(0)*size, t.stride(1)*size)
-    j = job(0, B*G, G, H//G, n, d, dv, q.dtype == torch.bfloat16, *steps(q), *steps(k), k.stride(2)*size, *steps(v), v.stride(2)*size, *_mask_words(mask), out.data_ptr(), factor.data_ptr())
+    j = job(0, B*G, G, H//G, n, d, dv, q.dtype == torch.bfloat16, *steps(q), *steps(k), k.stride(2)*size, *steps(v), v.stride(2)*size, *_mask_words(mask), out.data_ptr(), _float_word(d**-.5 if scale is None else scale))
     attend_pieces(j, min(B*G, torch.get_num_threads()) if B*H*n*d > 2**15 else 1)
     return out
 
@@ -216,7 +221,7 @@ def _sum_full(x, a, y):
 
 @Worker
 def norm_rows(job):
-    n, eps, half = word(job, 2), floats(word(job, 6), 1)[0], word(job, 7)
+    n, eps, half = word(job, 2), float_of(np.uint32(word(job, 6))), word(job, 7)
     size = 2 if half else 4
     while True:
         row = take(job)
@@ -233,14 +238,14 @@ def norm_rows(job):
 # %% ../nbs/03b_fused.ipynb #f3d983b3
 def rms_norm(x:torch.Tensor, w:torch.Tensor, eps:float) -> torch.Tensor: # [..., n] -> [..., n]
     "w·x/√(mean x² + eps)."
-    x = x.contiguous(); y, e = torch.empty_like(x), torch.tensor([eps], dtype=torch.float32, device='cpu')
-    norm_rows(job(0, x.numel()//x.shape[-1], x.shape[-1], x.data_ptr(), w.data_ptr(), y.data_ptr(), e.data_ptr(), x.dtype == torch.bfloat16, 0, 0))
+    x = x.contiguous(); y, n = torch.empty_like(x), x.shape[-1]
+    norm_rows(job(0, x.numel()//n, n, x.data_ptr(), w.data_ptr(), y.data_ptr(), _float_word(eps), x.dtype == torch.bfloat16, 0, 0))
     return y
 
 def add_norm(x, a, w, eps) -> tuple: # (x + a, its norm)
     "A residual connection and the norm that follows it."
-    x, a = x.contiguous(), a.contiguous(); y, total, e = torch.empty_like(x), torch.empty_like(x), torch.tensor([eps], dtype=torch.float32, device='cpu')
-    norm_rows(job(0, x.numel()//x.shape[-1], x.shape[-1], x.data_ptr(), w.data_ptr(), y.data_ptr(), e.data_ptr(), x.dtype == torch.bfloat16, a.data_ptr(), total.data_ptr()))
+    x, a = x.contiguous(), a.contiguous(); y, total, n = torch.empty_like(x), torch.empty_like(x), x.shape[-1]
+    norm_rows(job(0, x.numel()//n, n, x.data_ptr(), w.data_ptr(), y.data_ptr(), _float_word(eps), x.dtype == torch.bfloat16, a.data_ptr(), total.data_ptr()))
     return total, y
 
 # %% ../nbs/03b_fused.ipynb #c004302a
@@ -271,7 +276,7 @@ def gate_rows(job):
 
 def silu_gate(g:torch.Tensor, u:torch.Tensor) -> torch.Tensor: # [..., n], the last dimension without gaps, rows evenly spaced
     "u·g/(1 + e^−g)."
-    n, y = g.shape[-1], torch.empty(g.shape, dtype=g.dtype, device='cpu')
+    n, y = g.shape[-1], g.new_empty(g.shape)
     step = lambda t: t.stride(-2) if t.ndim > 1 and t.shape[-2] > 1 else t.stride(0) if t.ndim > 2 else n
     gate_rows(job(0, g.numel()//n, n, g.data_ptr(), step(g), u.data_ptr(), step(u), y.data_ptr(), g.dtype == torch.bfloat16))
     return y
@@ -354,7 +359,7 @@ def step_pieces(job):
     cos, sin, rot_seq, rot = word(job, 14), word(job, 15), word(job, 16), word(job, 17)
     keys, k_seq, k_head, k_step, values, v_seq, v_head, v_step = word(job, 18), word(job, 19), word(job, 20), word(job, 21), word(job, 22), word(job, 23), word(job, 24), word(job, 25)
     mask, m_seq, m_head, m_step, out = word(job, 26), word(job, 27), word(job, 28), word(job, 29), word(job, 30)
-    s, q, y, scale, size = np.empty((n + 3)//4*4, np.float32), np.empty(d, np.float32), np.empty(dv, np.float32), floats(word(job, 31), 1)[0], 2 if half else 4
+    s, q, y, scale, size = np.empty((n + 3)//4*4, np.float32), np.empty(d, np.float32), np.empty(dv, np.float32), float_of(np.uint32(word(job, 31))), 2 if half else 4
     while True:
         piece = take(job)
         if piece >= word(job, 1): return
@@ -390,9 +395,9 @@ def attend_step(q, k, v,        # (address, bytes from sequence to sequence) eac
     (B, H, G, d), n, dtype, size = shape, layer.keys.shape[-2], cos.dtype, cos.element_size()
     like = layer.keys[:, :, :1]
     rooms = [_room(layer, name, old, n, n + 1, like) for name, old in (('_key_room', layer.keys), ('_value_room', layer.values))]
-    out, factor, steps = torch.empty(B, 1, H*d, dtype=dtype, device='cpu'), torch.tensor([scale], dtype=torch.float32, device='cpu'), cos.stride(0)*size if cos.shape[0] > 1 else 0
+    out, steps = cos.new_empty((B, 1, H*d)), cos.stride(0)*size if cos.shape[0] > 1 else 0
     places = [w for r in rooms for w in (r.t.data_ptr(), *(r.t.stride(i)*size for i in range(3)))]
-    j = job(0, B*G, G, H//G, n + 1, d, d, dtype == torch.bfloat16, *q, *k, *v, cos.data_ptr(), sin.data_ptr(), steps, cos.shape[-1], *places, *_mask_words(mask), out.data_ptr(), factor.data_ptr())
+    j = job(0, B*G, G, H//G, n + 1, d, d, dtype == torch.bfloat16, *q, *k, *v, cos.data_ptr(), sin.data_ptr(), steps, cos.shape[-1], *places, *_mask_words(mask), out.data_ptr(), _float_word(scale))
     step_pieces(j, min(B*G, torch.get_num_threads()) if B*H*n*d > 2**15 else 1)
     layer.keys, layer.values = (r.t[:, :, :n+1] for r in rooms)  # afterwards: an interruption leaves the token there wholly or not at all
     for r in rooms: r.used = n + 1
@@ -412,9 +417,14 @@ def _split_mlp(self, x): return self.down_proj(silu_gate(self.gate_proj(x), self
 def _watched_module(m): return bool(m._forward_hooks or m._forward_pre_hooks or 'forward' in m.__dict__)
 def _listeners(): return nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks
 
+def _members(m, *names): # of a module, without asking for one after the other
+    there = m._modules
+    return [there.get(n) for n in names]
+
 def _block_fits(self, x, attention_mask=None, position_embeddings=None, past_key_values=None, output_attentions=None, **kwargs):
-    a, norms = self.self_attn, (self.input_layernorm, self.post_attention_layernorm)
-    if type(a) is not self.__dict__.get('_qins_attention') or not all(hasattr(type(m), '_unfused') for m in (self.mlp, *norms)): return False  # exchanged since
+    a, mlp, *norms = _members(self, 'self_attn', 'mlp', 'input_layernorm', 'post_attention_layernorm')
+    if type(a) is not self.__dict__.get('_qins_attention') or not all(hasattr(type(m), '_unfused') for m in (mlp, *norms)): return False  # exchanged since
+    act, weights = _act(mlp), [w._parameters.get('weight') for w in norms]
     if not _one_token(x) or self.training or position_embeddings is None or output_attentions or type(past_key_values).__name__ != 'DynamicCache' or a.config._attn_implementation != 'qins': return False
     i = getattr(a, 'layer_idx', None)
     if i is None or i >= len(past_key_values.layers) or not isinstance(l := past_key_values.layers[i], (GrowingLayer, GrowingSlidingWindowLayer)) or not l.is_initialized or not l.keys.numel(): return False
@@ -422,24 +432,31 @@ def _block_fits(self, x, attention_mask=None, position_embeddings=None, past_key
     if isinstance(l, GrowingSlidingWindowLayer) and (l.record_past or l.cumulative_length != n or n + 1 >= l.sliding_window): return False
     d = l.keys.shape[3]
     if not _mask_fits(attention_mask, x.shape[0], 1, n + 1): return False
-    return (_plain(x, cos, sin, l.keys, l.values) and x.dtype == cos.dtype == sin.dtype == l.keys.dtype == l.values.dtype and all(w.weight.dtype == x.dtype and w.weight.is_contiguous() for w in norms)
+    return (_plain(x, cos, sin, l.keys, l.values) and x.dtype == cos.dtype == sin.dtype == l.keys.dtype == l.values.dtype and all(w is not None and w.dtype == x.dtype and w.is_contiguous() for w in weights)
             and cos.ndim == 3 and cos.shape[0] in (1, x.shape[0]) and cos.shape == sin.shape and cos.stride() == sin.stride() and cos.stride(2) == 1 and cos.shape[2] <= d and cos.shape[2] % 2 == 0
-            and l.values.shape == l.keys.shape and l.keys.shape[0] == x.shape[0] and d == a.head_dim and _silu(self.mlp) and not any(map(_watched_module, (a, self.mlp, _act(self.mlp), *norms))) and not _listeners())
+            and l.values.shape == l.keys.shape and l.keys.shape[0] == x.shape[0] and d == a.head_dim and type(act).__name__ in _SILU and not any(map(_watched_module, (a, mlp, act, *norms))) and not _listeners())
 
 # %% ../nbs/03b_fused.ipynb #d319159c
+def _times(m, x): # a layer's product; what its call would look at first has been looked at for the whole block
+    if type(m) is not ProjectiveLinear or _watched_module(m): return m(x)
+    q, b = m.quantized, m._parameters['bias']
+    _check(x, q, b); return _run(x, q, b)
+
 def _block(self, x, attention_mask=None, position_embeddings=None, past_key_values=None, **kwargs):
-    a, size = self.self_attn, x.element_size()
-    l = past_key_values.layers[a.layer_idx]; G, d = l.keys.shape[1], l.keys.shape[3]
-    h = rms_norm(x, self.input_layernorm.weight, self.input_layernorm.variance_epsilon)
-    if hasattr(a, 'qkv_proj'):
-        y = a.qkv_proj(h).contiguous(); H = y.shape[-1]//d - 2*G
+    a, mlp, first, second = _members(self, 'self_attn', 'mlp', 'input_layernorm', 'post_attention_layernorm')
+    qkv, gate_up, out, down = a._modules.get('qkv_proj'), mlp._modules.get('gate_up_proj'), a._modules['o_proj'], mlp._modules['down_proj']
+    l, size = past_key_values.layers[a.layer_idx], x.element_size(); _, G, _, d = l.keys.shape
+    h = rms_norm(x, first._parameters['weight'], first.variance_epsilon)
+    if qkv is not None:
+        y = _times(qkv, h).contiguous(); H = y.shape[-1]//d - 2*G
         parts = [(y.data_ptr() + at*d*size, y.shape[-1]*size) for at in (0, H, H + G)]
     else:
-        y = [p(h).contiguous() for p in (a.q_proj, a.k_proj, a.v_proj)]; H = y[0].shape[-1]//d
+        y = [_times(p, h).contiguous() for p in _members(a, 'q_proj', 'k_proj', 'v_proj')]; H = y[0].shape[-1]//d
         parts = [(t.data_ptr(), t.shape[-1]*size) for t in y]
     o = attend_step(*parts, (x.shape[0], H, G, d), *position_embeddings, l, attention_mask, a.scaling)
-    x, h = add_norm(x, a.o_proj(o), self.post_attention_layernorm.weight, self.post_attention_layernorm.variance_epsilon)
-    return x + (_packed_mlp if hasattr(self.mlp, 'gate_up_proj') else _split_mlp)(self.mlp, h)
+    x, h = add_norm(x, _times(out, o), second._parameters['weight'], second.variance_epsilon)
+    g, u = _times(gate_up, h).chunk(2, dim=-1) if gate_up is not None else [_times(p, h) for p in _members(mlp, 'gate_proj', 'up_proj')]
+    return x + _times(down, silu_gate(g, u))
 
 # %% ../nbs/03b_fused.ipynb #dee2f11e
 class _Peek:
@@ -482,8 +499,10 @@ def _new_fused(cls, fits, fused): # for copies and pickles, which may be read by
 # %% ../nbs/03b_fused.ipynb #f470f6b4
 BLOCKS = {f'transformers.models.{n.lower()}.modeling_{n.lower()}.{n}DecoderLayer' for n in ('Llama', 'Mistral', 'Phi3', 'Qwen2')}  # of Llama's form, wherever in a text and whatever the layer
 
-def _act(m): return getattr(m, 'activation_fn', getattr(m, 'act_fn', None))
-def _silu(m): return type(_act(m)).__name__ in ('SiLUActivation', 'SiLU')
+_SILU = {'SiLUActivation', 'SiLU'}
+
+def _act(m): return m._modules.get('activation_fn') or m._modules.get('act_fn') # None where it is a bare function
+def _silu(m): return type(_act(m)).__name__ in _SILU
 def _has(m, *names): return all(isinstance(getattr(m, n, None), nn.Module) for n in names)
 
 def _way(m): # of fusing a module, or None

@@ -311,10 +311,9 @@ HAS_VNNI = all(binding.get_host_cpu_features().get(f) for f in ('avx512bw', 'avx
 
 def loop_for(rows, q, dtype): # -> few_rows, panel_rows or many_rows
     "The loop that suits a case."
-    k = kernel(q)
-    panels = dtype != torch.float32 and HAS_VNNI and not HAS_AMX and panel_plan(k)[1] is not None
-    if rows <= (FEW_FIXED if panels else FEW_LEVELS): return few_rows
-    return panel_rows if panels else many_rows
+    if rows <= FEW_FIXED: return few_rows
+    if dtype != torch.float32 and HAS_VNNI and not HAS_AMX and panel_plan(kernel(q))[1] is not None: return panel_rows
+    return few_rows if rows <= FEW_LEVELS else many_rows
 
 def linear(x, q, bias=None): # as `few_rows`
     "The product by the loop that suits the case."

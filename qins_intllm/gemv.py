@@ -478,7 +478,7 @@ def as_rows(x):
 def as_bias(b): return None if b is None else b.detach().to(torch.float32).contiguous()
 
 def output(x, n_out): # room for the product; float16 is rounded from float32 at the end
-    return torch.empty(*x.shape[:-1], n_out, dtype=torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32, device='cpu')
+    return x.new_empty((*x.shape[:-1], n_out))
 
 # %% ../nbs/01b_gemv.ipynb #480c7ddc
 SMALL = 2**16  # weights of a layer that one thread does before another would be awake
