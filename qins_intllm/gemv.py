@@ -10,7 +10,8 @@ __all__ = ['I8', 'I16', 'I32', 'I64', 'F32', 'W_NEXT', 'W_PIECES', 'W_STEP', 'W_
            'from_bf16', 'to_bf16', 'floats', 'halves', 'octets', 'shorts', 'ints', 'clear', 'address', 'part', 'Kernel',
            'kernel', 'load_row', 'largest', 'pad', 'prepare_fixed', 'vec', 'every', 'ptr', 'same', 'load',
            'high_product', 'add_products', 'negate_where', 'fetch', 'add_scaled', 'store', 'aside', 'fixed',
-           'level_row', 'prepare_levels', 'levels', 'scratch', 'as_rows', 'as_bias', 'output', 'few_rows']
+           'level_row', 'prepare_levels', 'levels', 'scratch', 'as_rows', 'as_bias', 'output', 'few_bytes', 'few_jobs',
+           'few_rows']
 
 # %% ../nbs/01b_gemv.ipynb #e76b4888
 import math, threading, time
@@ -284,8 +285,8 @@ def _total(b, v): # sum of a float vector of 16
     for n in (8, 4, 2, 1): v = b.fadd(*(b.shuffle_vector(v, v, ir.Constant(vec(I32, n), list(range(k, k+n)))) for k in (0, n)))
     return b.extract_element(v, I32(0))
 
-def _fixed_loop(b, R, B, signed, codes, stride, x1, x3, xstride, scales, blocks, steps, z, sign, sstride, width, out):
-    "R rows of the weight times B rows of x: out[R, B] float32. The arguments after `signed` are 64-bit integers."
+def _fixed_loop(b, R, B, signed, centred, codes, stride, x1, x3, xstride, scales, blocks, steps, z, sign, sstride, width, out):
+    "R rows of the weight times B rows of x: out[R, B] float32; centred: z is 128. The arguments after that are 64-bit integers."
     z, pairs = same(b, b.trunc(z, I16), STEP), [(r, q) for r in range(R) for q in range(B)]
     sums = {p: cgutils.alloca_once_value(b, every(0., F32, 16)) for p in pairs}
     with cgutils.for_range(b, blocks) as block:
@@ -298,7 +299,8 @@ def _fixed_loop(b, R, B, signed, codes, stride, x1, x3, xstride, scales, blocks,
             x = [[load(b, b.add(p, b.add(b.mul(xstride, I64(q)), b.mul(j, I64(2)))), I16, 64) for p in (x1, x3)] for q in range(B)]
             for k in range(R*STEP//64): fetch(b, b.add(b.add(codes, I64((AHEAD if R < 8 else 8*R*2**10) + 64*k)), b.mul(j, I64(R))))
             for r in range(R):
-                s = b.sub(b.zext(load(b, b.add(codes, b.add(j, b.mul(stride, I64(r)))), I8), vec(I16)), z)
+                s = load(b, b.add(codes, b.add(j, b.mul(stride, I64(r)))), I8)
+                s = b.sext(b.xor(s, every(-128, I8)), vec(I16)) if centred else b.sub(b.zext(s, vec(I16)), z)
                 if signed: signs = load(b, b.add(sign, b.add(b.mul(sstride, I64(r)), b.sub(j, b.mul(plane, width)))), I8)
                 else: square = b.mul(s, s)
                 for q in range(B):
@@ -310,15 +312,16 @@ def _fixed_loop(b, R, B, signed, codes, stride, x1, x3, xstride, scales, blocks,
     for i, p in enumerate(pairs): b.store(_total(b, b.load(sums[p])), ptr(b, b.add(out, I64(4*i)), F32))
 
 # %% ../nbs/01b_gemv.ipynb #6466886a
-def _fixed_rows(R, B, signed):
+def _fixed_rows(R, B, signed, centred=False):
     "`_fixed_loop` as a function for numba."
     def code(ctx, b, sig, args):
-        _fixed_loop(b, R, B, signed, *args)
+        _fixed_loop(b, R, B, signed, centred, *args)
         return ctx.get_dummy_value()
     @intrinsic
     def rows(ctx, codes, stride, x1, x3, xstride, scales, blocks, steps, z, sign, sstride, width, out): return types.void(*[types.int64]*13), code
     return rows
 
+_centred8, _centred1, _centred2 = _fixed_rows(8, 1, False, True), _fixed_rows(2, 1, False, True), _fixed_rows(2, 2, False, True)
 _curve8, _curve1, _curve2, _curve4 = _fixed_rows(8, 1, False), _fixed_rows(2, 1, False), _fixed_rows(2, 2, False), _fixed_rows(2, 4, False)
 _signs8, _signs1, _signs2, _signs4 = _fixed_rows(8, 1, True), _fixed_rows(2, 1, True), _fixed_rows(2, 2, True), _fixed_rows(2, 4, True)
 
@@ -354,6 +357,10 @@ def _fixed_group(job, i, q, R, B, sums): # R rows of the weight, B of x
         elif B == 1: _signs1(*a)
         elif B == 2: _signs2(*a)
         else: _signs4(*a)
+    elif floats(word(job, W_CONST), 1)[0] == 128 and B < 4:
+        if R == 8: _centred8(*a)
+        elif B == 1: _centred1(*a)
+        else: _centred2(*a)
     else:
         if R == 8: _curve8(*a)
         elif B == 1: _curve1(*a)
@@ -483,6 +490,18 @@ def output(x, n_out): # room for the product; float16 is rounded from float32 at
 # %% ../nbs/01b_gemv.ipynb #480c7ddc
 SMALL = 2**16  # weights of a layer that one thread does before another would be awake
 
+def few_bytes(k, rows, exact): # of scratch
+    return rows*4*k.n_in if exact else pad.py_func(rows)*(18*k.n_in + 128)
+
+def few_jobs(k, exact, rows, x, x_half, x_step, y, y_half, bias, room): # addresses, and whether they are of 16-bit numbers
+    "What `few_rows` runs, one after the other: (worker, job, threads) each."
+    first = type(k.words).from_buffer_copy(k.words)
+    first[W_X:W_BLOCK] = (x, x_half, x_step, rows, y, y_half, k.n_out, bias, room)
+    then = type(first).from_buffer_copy(first)
+    first[W_PIECES] = rows if exact else pad.py_func(rows)
+    return ((prepare_levels if exact else prepare_fixed, first, 1),
+            (levels if exact else fixed, then, min(k.pieces, torch.get_num_threads()) if k.n_out*k.n_in > SMALL else 1))
+
 def few_rows(x:torch.Tensor, # [..., in] float32, bfloat16 or float16
              q,              # QuantizedWeight, on the CPU
              bias=None       # [out]
@@ -493,11 +512,6 @@ def few_rows(x:torch.Tensor, # [..., in] float32, bfloat16 or float16
     x, stride = as_rows(x)
     rows, y, b = x.numel()//k.n_in, output(x, k.n_out), as_bias(bias)
     if rows:
-        j, p = type(k.words).from_buffer_copy(k.words), rows if exact else pad.py_func(rows)
-        j[W_X:W_BLOCK] = (x.data_ptr(), x.dtype == torch.bfloat16, stride, rows, y.data_ptr(), y.dtype == torch.bfloat16, k.n_out,
-                    0 if b is None else b.data_ptr(), scratch(p*(4*k.n_in if exact else 18*k.n_in + 128)))
-        j[W_PIECES] = p
-        (prepare_levels if exact else prepare_fixed)(j)
-        j[W_NEXT], j[W_PIECES] = 0, k.pieces
-        (levels if exact else fixed)(j, min(k.pieces, torch.get_num_threads()) if k.n_out*k.n_in > SMALL else 1)
+        half = x.dtype == torch.bfloat16
+        for worker, j, threads in few_jobs(k, exact, rows, x.data_ptr(), half, stride, y.data_ptr(), half, 0 if b is None else b.data_ptr(), scratch(few_bytes(k, rows, exact))): worker(j, threads)
     return y if dtype != torch.float16 else y.to(dtype)
