@@ -398,13 +398,16 @@ class Terminal:
     def __init__(self, session, stdin=None, stdout=None, stderr=None):
         none = lambda mode: open(os.devnull, mode, encoding='utf-8')  # a program may have been started with closed streams
         self.session, self.stdin, self.stdout, self.stderr = session, stdin or sys.stdin or none('r'), stdout or sys.stdout or none('w'), stderr or sys.stderr or none('w')
-        self.is_tty = getattr(self.stdout, 'isatty', lambda: False)()
+        self.is_tty, self.in_line = getattr(self.stdout, 'isatty', lambda: False)(), False
         for f in (self.stdout, self.stderr):
             if hasattr(f, 'reconfigure'): f.reconfigure(errors='replace')   # an ASCII terminal gets question marks, not a crash
-    def note(self, text): print(text, file=self.stderr, flush=True)
+    def note(self, text): # on a line of its own
+        print('\n'*self.in_line + text, file=self.stderr, flush=True)
+        self.in_line = False
     def write(self, piece):
         self.stdout.write(printable(piece) if self.is_tty else piece)
         self.stdout.flush()
+        if piece: self.in_line = not piece.endswith('\n')
 
 @patch
 def answer(self:Terminal, text) -> Reply:

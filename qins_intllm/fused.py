@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from torch import nn
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from . import gemm, kernels as products
-from .gemv import fetch, few_bytes, few_jobs, float_of, floats, from_bf16, halves, kernel, octets, scratch, to_bf16, wide
+from .gemv import _mark, as_bias, fetch, few_bytes, few_jobs, float_of, floats, from_bf16, halves, kernel, octets, scratch, to_bf16, wide
 from .kernels import _check, _run, _transformed, _watched, choose_backend
 from .linear import ProjectiveLinear
 from .team import Series, Worker, has_series, job, take, word
@@ -465,16 +465,18 @@ def _block_fits(self, x, attention_mask=None, position_embeddings=None, past_key
 # %% ../nbs/03b_fused.ipynb #94f20ff0
 _PRODUCTS = (('self_attn', ('qkv_proj', 'q_proj', 'k_proj', 'v_proj', 'o_proj')), ('mlp', ('gate_up_proj', 'gate_proj', 'up_proj', 'down_proj')))
 
-def _kernels(self): # of the block's products: (those of attention, those of the rest), in order; None where one needs its own way
-    out = []
+def _kernels(self): # of the block's products: those of attention, those of the rest, in order; and all their biases. None where one needs its own way
+    out, biases = [], []
     for part, names in _PRODUCTS:
         there, ks = self._modules[part]._modules, []
         for n in names:
             if (m := there.get(n)) is None: continue
-            if type(m) is not ProjectiveLinear or _watched_module(m) or m._parameters['bias'] is not None or not (q := m.quantized).codes.is_cpu: return None
-            ks.append(kernel(q))
+            if type(m) is not ProjectiveLinear or _watched_module(m) or not (q := m.quantized).codes.is_cpu: return None
+            b = m._parameters['bias']
+            if b is not None and (b.shape != q.shape[:1] or not b.is_cpu or b.is_inference()): return None  # what is written to an inference tensor is not noticed
+            ks.append(kernel(q)); biases.append(b)
         out.append(ks)
-    return out
+    return *out, biases
 
 def _ours(self, x): # would each product run our loops?
     return all(choose_backend(x.device, len(x), m.quantized, x.dtype).linear is gemm.linear for part, names in _PRODUCTS for n in names if (m := self._modules[part]._modules.get(n)) is not None)
@@ -482,15 +484,16 @@ def _ours(self, x): # would each product run our loops?
 class _Plan(Series):
     "The jobs of a block for so many sequences, and room for what lies between them."
     def __init__(self, key, kernels, x, shape, norms, threads): # norms: (address of the weight, eps) each
-        (*qkv, o), (*gate_up, down) = kernels
+        (*qkv, o), (*gate_up, down), biases = kernels
         (B, H, G, d), hidden, size, half, end = shape, x.shape[2], x.element_size(), x.dtype == torch.bfloat16, [0]
+        self.biases = [as_bias(b) for b in biases]; left = iter(self.biases)   # in the order of the products, as they are asked for
         def room(n): end.append(end[-1] + -(-B*n*size//64)*64); return end[-2]
         exact = lambda k: k.fixed is None or not half
         h, t, total, mixed, act = map(room, (hidden, hidden, hidden, H*d, down.n_in))
         heads, both = [room(k.n_out) for k in qkv], [room(k.n_out) for k in gate_up]
-        self.key, self.size = key, end[-1] + max(few_bytes(k, B, exact(k)) for ks in kernels for k in ks)
+        self.key, self.size = key, end[-1] + max(few_bytes(k, B, exact(k)) for k in (*qkv, o, *gate_up, down))
         self.base = base = scratch(self.size)
-        product = lambda k, x, y: few_jobs(k, exact(k), B, base + x, half, k.n_in, base + y, half, 0, base + end[-1])
+        product = lambda k, x, y: few_jobs(k, exact(k), B, base + x, half, k.n_in, base + y, half, 0 if (b := next(left)) is None else b.data_ptr(), base + end[-1])
         norm = lambda n, *rest: (norm_rows, (0, B, hidden, 0, n[0], base + h, _float_word(n[1]), half, *rest), 1)
         (g, u), step = [base + y for y in both] if len(both) == 2 else (base + both[0], base + both[0] + down.n_in*size), gate_up[0].n_out
         self.mixed = base + mixed
@@ -502,7 +505,7 @@ class _Plan(Series):
         super().__init__(jobs)
 
 def _agree(kernels, hidden, H, G, d): # are the products those of such a block?
-    (*qkv, o), (*gate_up, down) = kernels
+    (*qkv, o), (*gate_up, down), _ = kernels
     return (H > 0 and H % G == 0 and all(k.n_in == hidden for k in (*qkv, *gate_up)) and o.n_in == H*d and o.n_out == down.n_out == hidden and len(gate_up) in (1, 2)
             and [k.n_out for k in qkv] in ([(H + 2*G)*d], [H*d, G*d, G*d]) and {k.n_out for k in gate_up} == {2*down.n_in//len(gate_up)})
 
@@ -518,7 +521,7 @@ def _block_at_once(self, x, mask, position, cache): # None where that cannot be
     l, x, qkv = cache.layers[a.layer_idx], x.contiguous(), kernels[0][:-1]; B, G, _, d = l.keys.shape
     shape = (B, qkv[0].n_out//d - (2*G if len(qkv) == 1 else 0), G, d)
     norms, threads = tuple((m._parameters['weight'].data_ptr(), m.variance_epsilon) for m in norms), _step_threads(shape, l)
-    key, plan = (x.shape, x.dtype, shape, *kernels[0], *kernels[1], norms, threads, torch.get_num_threads(), products._registry), self.__dict__.get('_qins_plan')
+    key, plan = (x.shape, x.dtype, shape, *kernels[0], *kernels[1], *map(_mark, kernels[2]), norms, threads, torch.get_num_threads(), products._registry), self.__dict__.get('_qins_plan')
     if plan is None or plan.key != key or scratch(plan.size) != plan.base:
         if not _agree(kernels, x.shape[2], *shape[1:]) or not _ours(self, x): return None
         plan = self.__dict__['_qins_plan'] = _Plan(key, kernels, x, shape, norms, threads)
