@@ -220,16 +220,19 @@ def _sum_full(x, a, y):
     wide()
     for j in range(len(x)): y[j] = x[j] + a[j]
 
+@njit
+def _sum(half, n, x, a, y): # of addresses
+    if half: _sum_half(halves(x, n), halves(a, n), halves(y, n))
+    else: _sum_full(floats(x, n), floats(a, n), floats(y, n))
+
 @Worker
 def sum_rows(job):
     n, half = word(job, 2), word(job, 6)
-    size = 2 if half else 4
     while True:
         row = take(job)
         if row >= word(job, 1): return
-        x, a, y = word(job, 3) + row*n*size, word(job, 4) + row*n*size, word(job, 5) + row*n*size
-        if half: _sum_half(halves(x, n), halves(a, n), halves(y, n))
-        else: _sum_full(floats(x, n), floats(a, n), floats(y, n))
+        at = row*n*(2 if half else 4)
+        _sum(half, n, word(job, 3) + at, word(job, 4) + at, word(job, 5) + at)
 
 @Worker
 def norm_rows(job):
@@ -240,9 +243,8 @@ def norm_rows(job):
         if row >= word(job, 1): return
         x, y = word(job, 3) + row*n*size, word(job, 5) + row*n*size
         if word(job, 8):
-            a, total = word(job, 8) + row*n*size, word(job, 9) + row*n*size
-            if half: _sum_half(halves(x, n), halves(a, n), halves(total, n))
-            else: _sum_full(floats(x, n), floats(a, n), floats(total, n))
+            total = word(job, 9) + row*n*size
+            _sum(half, n, x, word(job, 8) + row*n*size, total)
             x = total
         if half: _norm_half(halves(x, n), halves(word(job, 4), n), _f(1)/np.sqrt(_square_half(halves(x, n))/_f(n) + eps), halves(y, n))
         else: _norm_full(floats(x, n), floats(word(job, 4), n), _f(1)/np.sqrt(_square_full(floats(x, n))/_f(n) + eps), floats(y, n))
@@ -364,6 +366,7 @@ def _rotate_full(x, c, s, y, scale):
     for j in range(r): y[j+r] = (x[j+r]*c[j+r] + x[j]*s[j+r])*scale
     for j in range(2*r, len(y)): y[j] = x[j]*scale
 
+# %% ../nbs/03b_fused.ipynb #46de7e8f
 @Worker
 def step_pieces(job):
     heads, shared, n, d, dv, half = word(job, 2), word(job, 3), word(job, 4), word(job, 5), word(job, 6), word(job, 7)
@@ -481,6 +484,7 @@ def _kernels(self): # of the block's products: those of attention, those of the 
 def _ours(self, x): # would each product run our loops?
     return all(choose_backend(x.device, len(x), m.quantized, x.dtype).linear is gemm.linear for part, names in _PRODUCTS for n in names if (m := self._modules[part]._modules.get(n)) is not None)
 
+# %% ../nbs/03b_fused.ipynb #c14bc055
 class _Plan(Series):
     "The jobs of a block for so many sequences, and room for what lies between them."
     def __init__(self, key, kernels, x, shape, norms, threads): # norms: (address of the weight, eps) each

@@ -76,6 +76,7 @@ def _named_for_cache(f): # numba looks at a function's own file only; what it ca
     f.__qualname__ += '_' + hashlib.sha256(''.join(map(_digest, own)).encode()).hexdigest()[:12]
     return f
 
+# %% ../nbs/01a_team.ipynb #11bc7be0
 class Worker:
     "A compiled function of a job; compiled, or fetched from the cache on disk, when it first runs."
     since = None # when the compilation that is going on began
@@ -138,6 +139,7 @@ def run_series(s): # words: number of jobs, OpenMP's entry; for each job its wor
         if threads > 1: call_team(word(s, 1), f, job, threads)
         else: call(f, job)
 
+# %% ../nbs/01a_team.ipynb #110b259b
 class Series:
     "Jobs that run one after the other, by one call. A copy or pickle makes its own."
     def __init__(self, steps): # (worker, job, threads) each
