@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['OPEN', 'INSIDE', 'CODE', 'ARGS', 'THREADS', 'LEAVE', 'AWAKE', 'SLEEPING', 'LINGER', 'N_BLOCKS', 'compiled', 'Loop',
-           'take', 'compiling', 'lead', 'follow', 'Pool', 'start', 'n_threads', 'over_rows', 'share',
+           'take', 'compiling', 'lead', 'follow', 'Pool', 'forked', 'start', 'n_threads', 'over_rows', 'share',
            'describe_machine']
 
-# %% ../nbs/00a_threads.ipynb #53fad3f4
+# %% ../nbs/00a_threads.ipynb #fe4e71ad
 import ctypes, hashlib, os, platform, sys, threading, time
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from .simd import add_shared, address_of, pause, read_shared, run, write_shared
 
-# %% ../nbs/00a_threads.ipynb #eeed1214
+# %% ../nbs/00a_threads.ipynb #c32714c7
 class _Cache(FunctionCache): # numba's, for which a damaged file is as none, and a full disk no error
     def load_overload(self, *args):
         try: return super().load_overload(*args)
@@ -46,7 +46,7 @@ def compiled(**options): # of numba.njit
     "`numba.njit` without Python's lock, kept on disk."
     return lambda f: _keep(f, njit(nogil=True, **options)(f))
 
-# %% ../nbs/00a_threads.ipynb #7a5a24b8
+# %% ../nbs/00a_threads.ipynb #e81649c4
 class Loop:
     "A compiled loop over pieces; compiled, or fetched from disk, when it first runs."
     since = None # when the compilation that is going on began
@@ -80,7 +80,7 @@ def compiling() -> float: # seconds
     since = Loop.since
     return time.monotonic() - since if since else 0.
 
-# %% ../nbs/00a_threads.ipynb #76031103
+# %% ../nbs/00a_threads.ipynb #f31d6738
 OPEN, INSIDE, CODE, ARGS, THREADS, LEAVE, AWAKE, SLEEPING = 0, 8, 16, 17, 18, 24, 25, 32  # words of the pool, a cache line apart where they change
 LINGER = 4000  # pauses: how long helpers look for the next job
 
@@ -106,7 +106,7 @@ def lead(pool, code, args, threads):
         if waited < 1000: pause()
         else: _rest()  # a helper is inside and not on a core: leave it ours
 
-# %% ../nbs/00a_threads.ipynb #5e9dd5e3
+# %% ../nbs/00a_threads.ipynb #7669b5ed
 @Loop((types.int64,)*2)
 def follow(pool, me):
     "A helper's life between two sleeps; `me` counts from 0."
@@ -123,7 +123,7 @@ def follow(pool, me):
         pause()
     write_shared(pool + 8*(SLEEPING + me), 1)
 
-# %% ../nbs/00a_threads.ipynb #7e5245fc
+# %% ../nbs/00a_threads.ipynb #a3043ef5
 class Pool:
     "Helpers for one leader at a time; a second one does its work alone."
     def __init__(self):
@@ -150,15 +150,19 @@ class Pool:
             if self.work is not None: self._join()
             else: lock.acquire()
 
-_pool = Pool()
+_pool, _child = Pool(), False
 
 def _forked(): # the child has no helpers, and locks may be held by threads that it does not have
-    global _pool
-    _pool, Loop.guard = Pool(), threading.Lock()
+    global _pool, _child
+    _pool, _child, Loop.guard = Pool(), True, threading.Lock()
+
+def forked() -> bool:
+    "Was this process forked from one that had this package? torch's own threads may hang in it."
+    return _child
 
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_forked)
 
-# %% ../nbs/00a_threads.ipynb #c586abb6
+# %% ../nbs/00a_threads.ipynb #12edcaeb
 def start(loop:Loop, # compiled when it first runs
           args,      # its arguments; their counter stands at 0
           threads=1  # at most so many, the calling one among them
@@ -173,7 +177,7 @@ def start(loop:Loop, # compiled when it first runs
         lead.alone(pool.address, loop.address, address, threads)
     finally: pool.busy.release()
 
-# %% ../nbs/00a_threads.ipynb #911f967e
+# %% ../nbs/00a_threads.ipynb #bb22b2e2
 N_BLOCKS = 32
 
 def n_threads() -> int:
@@ -193,7 +197,7 @@ def over_rows(f,       # called as f(block, lo, hi) from several threads
     try: pool.share(work, n_threads())
     finally: pool.busy.release()
 
-# %% ../nbs/00a_threads.ipynb #7c8d1c24
+# %% ../nbs/00a_threads.ipynb #6685026f
 def share(self:Pool, work, threads):
     "Run `work` here and in helpers, all of which take from what it takes from; an error of any of them is raised."
     self.work, self.error = work, None
@@ -222,7 +226,7 @@ def _join(self:Pool):
 
 Pool.share, Pool._join = share, _join
 
-# %% ../nbs/00a_threads.ipynb #01291de1
+# %% ../nbs/00a_threads.ipynb #757070de
 def describe_machine() -> str:
     "Processor, cores and threads, for the caption of a measurement."
     info = Path('/proc/cpuinfo')
