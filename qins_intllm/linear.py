@@ -70,7 +70,7 @@ def from_quantized(cls:ProjectiveLinear,
     if bias is not None: layer.bias = bias if isinstance(bias, nn.Parameter) else nn.Parameter(bias)
     return layer
 
-# %% ../nbs/02_linear.ipynb #f1a7ebd7
+# %% ../nbs/02_linear.ipynb #c4e19c0b
 def extras(linear:nn.Linear) -> str: # '' where there are none
     "What a linear layer has beyond weight, bias and plain attributes, and would lose when it is quantized."
     own, weight = vars(linear), linear._parameters.get('weight')
@@ -78,7 +78,7 @@ def extras(linear:nn.Linear) -> str: # '' where there are none
     by = ' by accelerate' if '_hf_hook' in own else ''
     found += [f'{k} patched{by}' for k, v in own.items() if callable(v) and hasattr(type(linear), k)]
     found += [k for k in (*linear._parameters, *linear._buffers, *linear._modules) if k not in ('weight', 'bias')]
-    if type(weight) is not nn.Parameter: found.append(f'a weight of class {type(weight).__name__}')
+    if weight is not None and type(weight) is not nn.Parameter: found.append(f'a weight of class {type(weight).__name__}')
     return ', '.join(found)
 
 @patch(cls_method=True)
@@ -123,11 +123,11 @@ def _load_from_state_dict(self:ProjectiveLinear, *args, **kwargs):
     self._q = None  # in-place copies change the numbers under the checked weight
     super(ProjectiveLinear, self)._load_from_state_dict(*args, **kwargs)
 
-# %% ../nbs/02_linear.ipynb #b0f19d12
+# %% ../nbs/02_linear.ipynb #becd4c69
 @patch
 def __getstate__(self:ProjectiveLinear): return vars(self) | {'_q': None}  # made again when it is asked for
 
-# %% ../nbs/02_linear.ipynb #781ce29a
+# %% ../nbs/02_linear.ipynb #c9c2b5d1
 def _read_only(shape):
     return WeightError(f"the weight {list(shape)} of a quantized layer is read-only: it is decoded from codes, and what "
         "is written would be lost. To change it, work on `layer.dequantize()`, a dense nn.Linear, and quantize that with "
@@ -151,7 +151,7 @@ class DecodedWeight(torch.Tensor):
     @data.setter
     def data(self, value): raise _read_only(self.shape)
 
-# %% ../nbs/02_linear.ipynb #1db5fd49
+# %% ../nbs/02_linear.ipynb #3ab521b4
 @patch
 def plain(self:DecodedWeight) -> torch.Tensor:
     "The numbers, as an ordinary tensor."
@@ -177,7 +177,7 @@ def _on_plain(name):
     return f
 for n in ('tolist', 'data_ptr', 'untyped_storage', '__reduce_ex__', '__repr__'): setattr(DecodedWeight, n, _on_plain(n))
 
-# %% ../nbs/02_linear.ipynb #1ec1f92f
+# %% ../nbs/02_linear.ipynb #124d7a14
 @patch(cls_method=True)
 def __torch_dispatch__(cls:DecodedWeight, func, types, args=(), kwargs=None):
     schema, kwargs = func._schema, kwargs or {}
