@@ -122,19 +122,18 @@ def _check_entries(header, data, size, bad):
 # %% ../nbs/03a_files.ipynb #be335e93
 def map_tensors(path,       # a safetensors file
                 infos=None  # from `read_header`; read anew if None
-               ) -> dict:   # name -> tensor that views the mapped file
+               ) -> dict:   # name -> tensor in the mapped file
     "Tensors of a file without reading it. Raises `CorruptFileError`."
     infos = infos if infos is not None else read_header(path)[0]
     size = max((t.end for t in infos), default=0)
     if not size: return {}
     try: storage = torch.UntypedStorage.from_file(str(path), shared=False, nbytes=size)
     except (RuntimeError, ValueError) as e: raise CorruptFileError(f"{path}: cannot be mapped, or changed while it was opened ({str(e).splitlines()[0]})") from None
-    whole = torch.empty(0, dtype=torch.uint8).set_(storage)
-    return {t.name: _view(whole, t) for t in infos}
+    return {t.name: _mapped(storage, t) for t in infos}
 
-def _view(whole, t):
-    raw = whole[t.start:t.end]
+def _mapped(storage, t):
     if not t.nbytes: return torch.empty(t.shape, dtype=t.dtype)
+    raw = torch.empty(0, dtype=torch.uint8).set_(storage[t.start:t.end])  # keeps the mapping alive; nothing is copied
     if t.start % t.dtype.itemsize: raw = raw.clone()  # a view needs alignment; files of ours have it
     return raw.view(t.dtype).view(t.shape)
 

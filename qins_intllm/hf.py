@@ -262,14 +262,10 @@ def get_state_dict_and_metadata(self:QinsHfQuantizer, model, *args, **kwargs):
     "Tensors with the guard, and their digests. Raises `SwapError`."
     if getattr(model, '_hf_peft_config_loaded', False): return None, {}  # only the adapter is written
     self.quantization_config = model.config.quantization_config = _describe(model)
-    state = {n: _own_storage(t) for n, t in (self.saving.get('state_dict') or model.state_dict()).items()}
+    state = dict(self.saving.get('state_dict') or model.state_dict())
     state[f'{next(iter(_quantized_layers(model)))}.weight'] = guard_tensor()
     digests = {n: tensor_digest(t) for n, t in sorted(self._as_written(model, state).items())}
     return state, shard_metadata(_config_as_written(model), digests)
-
-def _own_storage(t):
-    "The same memory as a tensor of its own: those of a mapped file share one storage, which transformers would take for ties, and copy."
-    return torch.from_dlpack(t.detach()) if t.device.type == 'cpu' and 0 < t.nbytes < t.untyped_storage().nbytes() and t.is_contiguous() else t
 
 @patch
 def _as_written(self:QinsHfQuantizer, model, state):
