@@ -12,8 +12,8 @@ from functools import lru_cache
 import torch, torch.nn.functional as F
 from torch import nn
 from fastcore.basics import patch
-from .lut import QinsError, decode, weight_error
-from .kernels import lut_linear
+from .core import QinsError, decode, weight_error
+from .product import lut_linear
 from .linear import ProjectiveLinear
 from .swap import table
 from .files import Source, open_source, read_tensor

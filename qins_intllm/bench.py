@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from torch import nn
 from fastcore.basics import patch
 from tqdm.auto import tqdm
-from .lut import QinsError, QuantizedWeight, compiled, encode, get_scheme, over_rows
-from .kernels import choose_backend, lut_linear
+from .core import QinsError, QuantizedWeight, compiled, encode, get_scheme, over_rows
+from .product import choose_backend, lut_linear
 from .linear import ProjectiveLinear
 from .swap import table
 from .files import Source, human
 from .checkpoint import build_skeleton, load, swap_empty
-from .fused import fuse_
 from .phi3 import PHI35_SHAPE, is_quantized, layer_map, load_dense, peak_memory, resolve
 
 # %% ../nbs/08_bench.ipynb #11a07e8f
@@ -116,9 +115,9 @@ def _qins(scheme):
             if not is_quantized(source): source = cached_conversion(source, scheme, progress=False)
             elif (s := source.config()['quantization_config']['scheme']) != scheme: raise BenchError(f"{source.name} was converted with {s}; give its full-precision source to bench {scheme}")
             return load(source)[0]
-        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return fuse_(_fill(model))
+        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return _fill(model)
     return build
-contender('qins8', 'this package: 8-bit codes on a cubic', 8)(_qins('qins8'))
+contender('qins8', 'this package: 8-bit codes in groups of 64', 8)(_qins('qins8'))
 contender('qins9', "this package: the report's magnitude and sign", 9)(_qins('qins9'));
 
 # %% ../nbs/08_bench.ipynb #1312448c

@@ -16,9 +16,8 @@ from transformers import DynamicCache, GenerationConfig, LogitsProcessor, Logits
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.cache_utils import DynamicLayer
 from transformers.generation.streamers import BaseStreamer
-from .lut import QinsError
-from .team import compiling
-from .fused import GrowingLayer
+from .core import QinsError
+from .threads import compiling
 from .phi3 import why_not_causal
 from .template import TemplateFailure, fill, one_line
 
@@ -414,7 +413,7 @@ def _take_cache(self:ChatSession,
 # %% ../nbs/09_chat.ipynb #7c7a8814
 def _settle(cache) -> int: # tokens that all layers hold; 0: nothing can be kept
     "Make a cache consistent after an interruption."
-    if not all(type(l) in (DynamicLayer, GrowingLayer) for l in cache.layers): return 0
+    if not all(type(l) is DynamicLayer for l in cache.layers): return 0
     n = min((min(l.keys.shape[-2], l.values.shape[-2]) if l.is_initialized and l.values.numel() else 0 for l in cache.layers), default=0)
     for l in cache.layers if n else ():
         l.keys, l.values = l.keys[..., :n, :], l.values[..., :n, :]

@@ -19,14 +19,14 @@ from torch import nn
 from fastcore.basics import patch
 from tqdm.auto import tqdm
 from . import __version__
-from .lut import (DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, WeightError, encode, get_scheme, weight_error)
+from .core import DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, WeightError, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
 from .swap import LayerReport, SwapReport, plan_swap, skip_filter, table
 from .files import *
 from .files import TensorInfo, _check_entries, _destination, _hub_errors, _persist, _read_errors, _stamp
 
 # %% ../nbs/04_checkpoint.ipynb #46fc9956
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MIN_PACKAGE = '0.1.0'   # the first release that reads FORMAT_VERSION
 VOLATILE = ('transformers_version', '_name_or_path')  # of config.json: says who saved it, not what it is
 
@@ -44,6 +44,7 @@ def check_quantization_config(config:dict, # of config.json
         raise FormatError(f"{name} is not a QINS checkpoint: {what}. Convert a full-precision checkpoint with `qins convert {name} --output DIR`")
     v = q.get('format_version')
     if type(v) is not int or v < 1: raise FormatError(f"{name}: format_version is {v!r}, expected a whole number from 1 to {FORMAT_VERSION}; config.json is damaged")
+    if v < FORMAT_VERSION: raise FormatError(f"{name} has format version {v}, which no release wrote; convert the full-precision checkpoint again with `qins convert SOURCE --output DIR`")
     if v > FORMAT_VERSION: raise FormatError(f"{name} has format version {v}, this is qins-intllm {__version__} and reads up to {FORMAT_VERSION}; install qins-intllm {q.get('min_package_version', 'of a newer release')} or later")
     try: get_scheme(q.get('scheme'))
     except (SchemeError, TypeError) as e: raise FormatError(f"{name}: {e}") from None
@@ -504,7 +505,6 @@ def load(src,                # a converted directory, or the hub id of one
          device='cpu',       # 'cpu' maps the files; elsewhere tensors are copied
          verify=False,       # check the digest of every tensor and of the configuration
          revision=None,      # branch, tag or commit, for a hub id
-         fuse=True           # single new tokens take the fused way of `03b_fused` on a CPU
         ) -> tuple:          # (model in eval mode, tokenizer or None)
     "Load a quantized checkpoint, strictly. Raises `CheckpointError`s: never a random weight, never remote code."
     source = src if isinstance(src, Source) else open_source(src, revision)
@@ -521,9 +521,6 @@ def load(src,                # a converted directory, or the hub id of one
     tokenizer = load_tokenizer(source)
     source.check_unchanged()
     for f in ON_LOAD: f(model)
-    if fuse:
-        from qins_intllm.fused import fuse_
-        fuse_(model)
     return model, tokenizer
 
 # %% ../nbs/04_checkpoint.ipynb #de9d2583
@@ -612,7 +609,7 @@ def _assign_rest(source, model, rest, want, device): # -> names that were set, n
 
 # %% ../nbs/04_checkpoint.ipynb #51578f39
 def _check_layers(source, layers):
-    "Cheap checks of what was loaded: codes in range, scales and tables finite, curves that follow their tables. Raises `CorruptFileError`."
+    "Cheap checks of what was loaded: codes in range, scales and tables finite. Raises `CorruptFileError`."
     for n, m in layers.items():
         try: q = m.quantized
         except QinsError as e: raise CorruptFileError(f"{source.name}: {n}: {e}") from None

@@ -62,7 +62,7 @@ def _fail(message, code=2):
 
 def _user_error(e):
     "Errors that are about the request; anything else is a defect and keeps its traceback."
-    from qins_intllm.lut import QinsError
+    from qins_intllm.core import QinsError
     if isinstance(e, QinsError): return _fail(f"error: {e}")
     if isinstance(e, OSError) and e.filename: return _fail(f"error: {e.filename}: {e.strerror}")
     if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT):
@@ -86,7 +86,7 @@ def _write_json(path, obj):
 @app.command()
 def selftest():
     "Run the status report's three tests on this machine; prints measured numbers."
-    from qins_intllm.lut import report_tests
+    from qins_intllm.schemes import report_tests
     checks = report_tests()
     for c in checks: print(c)
     if bad := [c.name for c in checks if not c.ok]: print(f"FAILED: {'; '.join(bad)}"); return 1
@@ -114,7 +114,7 @@ def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-prec
             dry_run:bool=typer.Option(False, '--dry-run', help='Only say what would be written, and how much memory it takes.'),
             report:bool=typer.Option(False, '--report', help='Print a line for every layer.')):
     "Quantize a checkpoint, layer by layer, into a new directory."
-    from qins_intllm.lut import DEFAULT_SCHEME
+    from qins_intllm.core import DEFAULT_SCHEME
     from qins_intllm import checkpoint, phi3
     _quiet()
     source, args = phi3.resolve(src) if revision is None else src, (scheme or DEFAULT_SCHEME, keep_dense)

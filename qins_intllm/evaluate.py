@@ -15,7 +15,7 @@ import numpy as np, torch
 from torch import nn
 from fastcore.basics import patch
 from tqdm.auto import tqdm
-from .lut import QinsError
+from .core import QinsError
 from .swap import table
 from .files import human
 from .checkpoint import load, load_tokenizer

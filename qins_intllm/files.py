@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from fastcore.basics import patch
-from .lut import QinsError
+from .core import QinsError
 
 # %% ../nbs/03a_files.ipynb #adf56d01
 class CheckpointError(QinsError):

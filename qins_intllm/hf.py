@@ -16,13 +16,12 @@ from transformers.core_model_loading import ConversionOps
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING, AUTO_QUANTIZER_MAPPING
 from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
-from .lut import DEFAULT_SCHEME, encode, get_scheme, weight_error
+from .core import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
 from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights, skip_filter,
                               why_skip, _partner, _replace)
 from .files import CheckpointError, KeysError, PickleRefusedError, open_source, read_header, tensor_digest
 from . import checkpoint
-from .fused import fuse_
 from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, check_quantization_config, check_together, config_digest, guard_tensor, quantization_config, shard_metadata, swap_empty,
                                     verify_checkpoint, _check_layers, _group_sources, _quantized_layers, _raise_keys, _read_headers, _results)
 
@@ -206,7 +205,6 @@ def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
     _raise_keys(name, [f'{n}.weight' for n in self.pending] + empty, [], [])
     _check_layers(types.SimpleNamespace(name=name), layers)
     self._settle(model)
-    fuse_(model)
 
 @patch
 def _settle(self:QinsHfQuantizer, model):

@@ -13,17 +13,18 @@ from pathlib import Path
 import psutil, torch
 from torch import nn
 from fastcore.basics import patch
-from .lut import QinsError, unpack_signs
+from .core import QinsError, unpack_signs
 from .linear import ProjectiveLinear
 from .swap import table
 from .files import Source, human, map_tensors, read_header
 from .checkpoint import build_skeleton, check_quantization_config, load
-from .inspection import PARTS
+from .inspection import weight_shape
+from .product import PARTS
 from .phi3 import is_quantized, load_dense, resolve
 
 # %% ../nbs/07a_ledger.ipynb #107f3bdc
-CLASSES = ('codes', 'signs', 'tables', 'scales', 'embeddings', 'dense matrices', 'norms and biases')
-_PART = dict(codes='codes', sign='signs', lut='tables', curve='tables', row_scale='scales', col_scale='scales')
+CLASSES = ('codes', 'group codes', 'signs', 'tables', 'scales', 'embeddings', 'dense matrices', 'norms and biases')
+_PART = dict(codes='codes', group_codes='group codes', sign='signs', lut='tables', scale_lut='tables', row_scale='scales', col_scale='scales')
 Q8_0 = 34/32  # bytes a weight: blocks of 32 int8 with one float16 scale, 8.5 bits
 
 class LedgerError(QinsError, RuntimeError):
@@ -53,12 +54,12 @@ def tensor_classes(src       # a model (on any device, 'meta' too), or a `Source
                   ) -> tuple: # list of TensorClass, number of quantized weights
     "Sort everything that is stored into classes."
     tensors, layers, embeddings = _listed(src)
-    classes, weights = {c: TensorClass(c) for c in CLASSES}, 0
+    classes, weights, shapes = {c: TensorClass(c) for c in CLASSES}, 0, {n: s for n, s, _ in tensors}
     for name, shape, nbytes in tensors:
         layer, _, part = name.rpartition('.')
         if layer in layers and part in PARTS: kind = _PART[part]
         else: kind = 'embeddings' if layer in embeddings else 'dense matrices' if len(shape) > 1 else 'norms and biases'
-        if kind == 'codes': weights += math.prod(shape)
+        if kind == 'codes': weights += math.prod(weight_shape(layer, shapes))
         c = classes[kind]; c.tensors += 1; c.numbers += math.prod(shape); c.nbytes += nbytes
     for c in classes.values(): c.bits = 8*c.nbytes/max(1, weights if c.name in _PART.values() else c.numbers)
     return list(classes.values()), weights

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 from fastcore.basics import patch
-from .lut import (QuantizedWeight, LayoutError, WeightError, DEFAULT_SCHEME, encode, decode, decode_torch, get_scheme)
-from .kernels import lut_linear, lut_linear_op
+from .core import QuantizedWeight, LayoutError, WeightError, DEFAULT_SCHEME, encode, decode, decode_torch, get_scheme
+from .product import PARTS, lut_linear, lut_linear_op
 
 # %% ../nbs/02_linear.ipynb #05271c39
-_PARAMS, _BUFFERS = ('codes', 'sign'), ('lut', 'row_scale', 'col_scale', 'curve')
+_PARAMS, _BUFFERS = ('codes', 'group_codes', 'sign'), ('lut', 'scale_lut', 'row_scale', 'col_scale')
 
 class ProjectiveLinear(nn.Linear):
-    "`nn.Linear` on a quantized weight: y = r ⊙ (T[codes] @ (c ⊙ x)) + b."
+    "`nn.Linear` on a quantized weight: y_i = r_i · Σ_g S[e_ig] · Σ_{j in g} T[k_ij] · (c_j x_j) + b_i."
     def __init__(self,
                  in_features:int, out_features:int,
                  bias=True,             # is there a bias?
@@ -27,7 +27,7 @@ class ProjectiveLinear(nn.Linear):
                 ):
         nn.Module.__init__(self)  # nn.Linear's own would make a weight
         s = get_scheme(scheme)
-        self.in_features, self.out_features, self.scheme, self._q = in_features, out_features, s.name, None
+        self.in_features, self.out_features, self.scheme, self.group, self._q = in_features, out_features, s.name, s.group, None
         self._dtype = dtype or torch.get_default_dtype()  # the model's, which `weight` has
         layout = s.layout(out_features, in_features)
         empty = lambda n: torch.zeros(layout[n][0], dtype=layout[n][1], device=device) if n in layout else None
@@ -47,8 +47,9 @@ class Codes(nn.Parameter):
 def quantized(self:ProjectiveLinear) -> QuantizedWeight:
     "The layer's weight; raises `LayoutError` when its tensors do not fit together."
     q, p, b = self._q, self._parameters, self._buffers
-    if (q is None or q.codes is not p['codes'] or q.sign is not p['sign'] or q.lut is not b['lut'] or q.curve is not b['curve']
-        or q.scaled and (q.row_scale is not b['row_scale'] or q.col_scale is not b['col_scale'])): q = self._q = self._assemble()
+    if (q is None or q.codes is not p['codes'] or q.group_codes is not p['group_codes'] or q.sign is not p['sign']
+        or q.lut is not b['lut'] or q.scale_lut is not b['scale_lut'] or q.row_scale is not b['row_scale']
+        or q.col_scale is not b['col_scale']): q = self._q = self._assemble()
     return q
 
 @patch
@@ -56,12 +57,13 @@ def quantized(self:ProjectiveLinear) -> QuantizedWeight:
 def _assemble(self:ProjectiveLinear):
     for n in _PARAMS:
         if type(p := self._parameters[n]) is nn.Parameter: p.__class__ = Codes  # loaders make parameters of their own
-    return QuantizedWeight(**{n: getattr(self, n) for n in (*_PARAMS, *_BUFFERS)}, scheme=self.scheme)
+    parts = {n: getattr(self, n) for n in (*_PARAMS, *_BUFFERS)}
+    return QuantizedWeight(**parts, scheme=self.scheme, group=self.group)
 
 @patch
 def forward(self:ProjectiveLinear, x:torch.Tensor # [..., in]
            ) -> torch.Tensor:                     # [..., out], in x's dtype
-    if torch.compiler.is_compiling(): return lut_linear_op(x, self.codes, self.lut, self.row_scale, self.col_scale, self.sign, self.curve, self.bias)
+    if torch.compiler.is_compiling(): return lut_linear_op(x, self.group or 0, *(getattr(self, n) for n in PARTS), self.bias)
     return lut_linear(x, self.quantized, self.bias)
 
 # %% ../nbs/02_linear.ipynb #1d248f29
@@ -73,6 +75,7 @@ def from_quantized(cls:ProjectiveLinear,
                   ) -> ProjectiveLinear:
     "A layer around a weight that is already quantized."
     layer = cls(q.shape[1], q.shape[0], bias=False, scheme=q.scheme, device='meta')
+    layer.group = q.group
     layer._dtype = dtype or (torch.get_default_dtype() if bias is None else bias.dtype)
     for n in _PARAMS: setattr(layer, n, nn.Parameter(t, requires_grad=False) if (t := q.tensors().get(n)) is not None else None)
     for n in _BUFFERS: setattr(layer, n, q.tensors().get(n))

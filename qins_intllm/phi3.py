@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from fastcore.basics import patch
 from tqdm.auto import tqdm
-from .lut import DEFAULT_SCHEME, get_scheme
+from .core import DEFAULT_SCHEME, get_scheme
 from .swap import plan_swap, table
 from .files import (CheckpointError, DestinationError, ShardWriter, Source, human, json_digest, new_directory, open_source)
 from .checkpoint import _raise_keys, _write_index, build_skeleton, convert, load, load_tokenizer, model_class, shard_names, verify_checkpoint, write_json

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from fastcore.basics import patch
 from tqdm.auto import tqdm
-from .lut import DEFAULT_SCHEME, QinsError, as_weight, get_scheme, weight_error
+from .core import DEFAULT_SCHEME, QinsError, as_weight, get_scheme, weight_error
 from .linear import ProjectiveLinear, extras
 
 # %% ../nbs/03_swap.ipynb #9f33d619

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from torch import nn
 from fastcore.basics import patch
-from .lut import DEFAULT_SCHEME, SCHEMES, QinsError, decode, encode, error_metrics, get_scheme
+from .core import DEFAULT_SCHEME, SCHEMES, QinsError, decode, encode, error_metrics, get_scheme
 from .chat import ChatError, ChatSession, Reply, common_start
 from .phi3 import load_dense
 
