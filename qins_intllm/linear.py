@@ -6,6 +6,7 @@
 __all__ = ['ProjectiveLinear', 'Codes', 'extras', 'DecodedWeight']
 
 # %% ../nbs/02_linear.ipynb #97a571d5
+from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -77,8 +78,9 @@ def from_quantized(cls:ProjectiveLinear,
     layer = cls(q.shape[1], q.shape[0], bias=False, scheme=q.scheme, device='meta')
     layer.group = q.group
     layer._dtype = dtype or (torch.get_default_dtype() if bias is None else bias.dtype)
-    for n in _PARAMS: setattr(layer, n, nn.Parameter(t, requires_grad=False) if (t := q.tensors().get(n)) is not None else None)
-    for n in _BUFFERS: setattr(layer, n, q.tensors().get(n))
+    parts = {n: t.detach() for n, t in q.tensors().items()}
+    for n in _PARAMS: setattr(layer, n, nn.Parameter(parts[n], requires_grad=False) if n in parts else None)
+    for n in _BUFFERS: setattr(layer, n, parts.get(n))
     if bias is not None: layer.bias = bias if isinstance(bias, nn.Parameter) else nn.Parameter(bias)
     return layer
 
@@ -93,6 +95,15 @@ def extras(linear:nn.Linear) -> str: # '' where there are none
     if weight is not None and type(weight) is not nn.Parameter: found.append(f'a weight of class {type(weight).__name__}')
     return ', '.join(found)
 
+def _version(t): return -1 if t.is_inference() else t._version # of what is written to it
+
+_came_from = WeakKeyDictionary() # a dense layer that was decoded -> its quantized weight, and the decoded one as it was
+
+def _left(linear, scheme): # the weight that a layer was decoded from, where nothing has changed since
+    q, weight, version = _came_from.get(linear, (None, None, None))
+    same = q is not None and linear.weight is weight and _version(weight) == version
+    return q if same and q.scheme == get_scheme(scheme).name else None
+
 @patch(cls_method=True)
 def from_linear(cls:ProjectiveLinear,
                 linear:nn.Linear,       # any bias, dtype and device
@@ -104,7 +115,7 @@ def from_linear(cls:ProjectiveLinear,
         raise WeightError(f"{name}: expected nn.Linear, got {type(linear).__name__}")
     if more := extras(linear):
         raise WeightError(f"{name}: has {more}, which would be lost; remove that first, or keep the layer dense")
-    new = cls.from_quantized(encode(linear.weight, scheme, name), linear.bias, linear.weight.dtype)
+    new = cls.from_quantized(_left(linear, scheme) or encode(linear.weight, scheme, name), linear.bias, linear.weight.dtype)
     vars(new).update({k: v for k, v in vars(linear).items() if k not in vars(new)})
     return new.train(linear.training)
 
@@ -117,6 +128,7 @@ def dequantize(self:ProjectiveLinear,
     with torch.device('meta'): out = nn.Linear(self.in_features, self.out_features, bias=False, dtype=w.dtype)
     out.weight = nn.Parameter(w)
     if self.bias is not None: out.bias = nn.Parameter(self.bias.detach().to(w.dtype), requires_grad=self.bias.requires_grad)
+    _came_from[out] = self.quantized, out.weight, _version(out.weight)
     return out.train(self.training)
 
 # %% ../nbs/02_linear.ipynb #70243592
