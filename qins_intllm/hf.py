@@ -18,8 +18,8 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 from .lut import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
-from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights, skip_filter,
-                              why_skip, _partner, _replace)
+from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights,
+                              skip_filter, why_skip, _partner, _replace)
 from .files import CheckpointError, KeysError, PickleRefusedError, open_source, read_header, tensor_digest
 from . import checkpoint
 from .fused import fuse_
@@ -208,6 +208,7 @@ def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
     self._settle(model)
     fuse_(model)
 
+# %% ../nbs/05_transformers.ipynb #48ecab07
 @patch
 def _settle(self:QinsHfQuantizer, model):
     "Let the model know how it is quantized."
@@ -219,7 +220,7 @@ def _settle(self:QinsHfQuantizer, model):
 # %% ../nbs/05_transformers.ipynb #461a85a3
 def attach(model:nn.Module   # a transformers model with quantized layers, from `load` or `quantize_`
           ) -> nn.Module:    # the same model
-    "Let the model know how it is quantized, as one from `from_pretrained` does. Saving does it too. Raises `SwapError`."
+    "Let the model know how it is quantized, as from `from_pretrained`; saving does so too. Raises `SwapError`."
     quantizer = QinsHfQuantizer(_describe(model), pre_quantized=True)
     card = Path(str(getattr(model.config, '_name_or_path', '')))/'README.md'
     if getattr(model.config, 'quantization_config', None) and card.is_file(): quantizer.card = card.read_text(encoding='utf-8', errors='replace')
@@ -230,23 +231,26 @@ def _describe(model):
     "The configuration that fits a model's layers. Raises `SwapError`."
     layers, tied = _quantized_layers(model), shared_weights(model)
     if held := [n for n in layers if {'base_layer', 'original_module'} & set(n.split('.'))]:
-        raise SwapError(f"{held[0]}: an adapter of PEFT is around this layer, so a checkpoint would have names that nothing "
-                        "reads. Save the PeftModel, which writes the adapter, or take the adapter off with its unload()")
+        raise SwapError(f"{held[0]}: an adapter of PEFT is around this layer, so a checkpoint would have names that "
+            "nothing reads. Save the PeftModel, which writes the adapter, or take the adapter off with its unload()")
     schemes = sorted({m.scheme for m in layers.values()})
     if len(schemes) != 1: raise SwapError(f"{type(model).__name__} has {'no quantized layers' if not schemes else 'layers in the schemes ' + ', '.join(schemes)}; a checkpoint has one scheme")
     return QinsConfig(schemes[0], [n for n, m in model.named_modules() if is_linear(m) and not _partner(n, tied)])
 
 # %% ../nbs/05_transformers.ipynb #3063146a
 def register():
-    "Make transformers know `quant_method` 'qins', and save quantized layers; doing it again changes nothing. Raises `RuntimeError` where another package took the name."
+    """Make transformers know `quant_method` 'qins', and save quantized layers; doing it again changes nothing.
+    Raises `RuntimeError` where another package took the name."""
     for mapping, cls in ((AUTO_QUANTIZATION_CONFIG_MAPPING, QinsConfig), (AUTO_QUANTIZER_MAPPING, QinsHfQuantizer)):
         if (other := mapping.get('qins', cls)).__name__ != cls.__name__: raise RuntimeError(f"quant_method 'qins' is taken by {other.__module__}.{other.__name__}; uninstall the package it comes from")
         mapping['qins'] = cls
     checkpoint.ON_LOAD[:] = [f for f in checkpoint.ON_LOAD if f.__name__ != 'attach'] + [attach]
-    model = getattr(sys.modules.get('transformers.modeling_utils'), 'PreTrainedModel', None)  # None: half imported, comes again
-    for name, ours in dict(save_pretrained=_save_quantized, _upload_modified_files=_upload_quantized).items() if model else ():
+    model = getattr(sys.modules.get('transformers.modeling_utils'), 'PreTrainedModel', None)
+    if model is None: return  # half imported: once it is there, this is called again
+    for name, ours in dict(save_pretrained=_save_quantized, _upload_modified_files=_upload_quantized).items():
         setattr(model, name, _for_quantized(ours, getattr(model, name)))
 
+# %% ../nbs/05_transformers.ipynb #00d0f0c8
 def _for_quantized(ours, plain):
     "A method of transformers' models that is `ours` where a model has quantized layers."
     plain = getattr(plain, '_plain', plain)
@@ -287,7 +291,7 @@ def _config_as_written(model):
 
 # %% ../nbs/05_transformers.ipynb #d6697c48
 def _save_quantized(plain, model, save_directory, *args, **kwargs):
-    "Writes a checkpoint that `load` reads. Raises `CheckpointError` where the files are not what was to be written, `SwapError`."
+    "Writes a checkpoint that `load` reads. Raises `SwapError`, and `CheckpointError` where other files were written."
     if not isinstance(getattr(model, 'hf_quantizer', None), QinsHfQuantizer): attach(model)
     q, d = model.hf_quantizer, Path(save_directory)
     given = inspect.signature(plain).bind(model, save_directory, *args, **kwargs).arguments
@@ -324,7 +328,8 @@ def model_card(self:QinsHfQuantizer, model) -> str: # Markdown
     shared, layers = shared_weights(model), []
     for n, m in model.named_modules():
         if isinstance(m, ProjectiveLinear): layers.append(known.get(n) or LayerReport(n, (m.out_features, m.in_features), m.quantized.bpw))
-        elif ms := matrices(m): layers.append(LayerReport(n, tuple(ms[0].shape), skipped=why_skip(m, n, shared, lambda *_: False)))
+        elif ms := matrices(m):
+            layers.append(LayerReport(n, tuple(ms[0].shape), skipped=why_skip(m, n, shared, lambda *_: False)))
     return checkpoint.model_card(SwapReport(self.quantization_config.scheme, layers), model.config.to_dict(), str(model.config._name_or_path or type(model).__name__))
 
 def _upload_quantized(plain, model, working_dir, *args, **kwargs):
