@@ -76,7 +76,9 @@ def _plan(self:QinsHfQuantizer, model):
     entries, tied = self.quantization_config.modules_to_not_convert, _declared_ties(model)
     keep = skip_filter(entries, model) if entries else None
     plan = plan_swap(model, keep, meta_ok=True)
-    for m, l in plan: l.skipped = why_skip(m, l.name, tied, keep)
+    for m, l in plan:
+        l.skipped = why_skip(m, l.name, tied, keep)
+        if l.name in tied: l.weights = 0  # counted in what it is tied to
     return plan
 
 @patch
