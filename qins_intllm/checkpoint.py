@@ -326,7 +326,8 @@ def __repr__(self:ConversionPlan):
     src = sum(t.nbytes for g in self.groups for _, t in g.sources)
     n = sum(math.prod(l.shape) for l in r.swapped); b = sum(s.nbytes(*l.shape) for l in r.swapped)
     rows = [('layer', 'shape', 'bpw', '')] + [(l.name, '×'.join(map(str, l.shape)), '–' if l.skipped else f'{8*s.nbytes(*l.shape)/math.prod(l.shape):.3f}', l.skipped) for l in r.layers]
-    return '\n'.join([table(rows, left=(0, 3)), '', f"{len(r.swapped)} layers with {n:,} weights at {8*b/n:.3f} bits each ({self.scheme}); {len(r.skipped)} left alone",
+    return '\n'.join([table(rows, left=(0, 3)), '', f"{len(r.swapped)} layers with {n:,} weights ({r.share:.1%} of all) "
+                      f"at {8*b/n:.3f} bits each ({self.scheme}); {len(r.skipped)} left alone",
                       f"source {human(src)} -> output {human(self.nbytes)} in {len(self.shards)} file{'s'*(len(self.shards) > 1)}; predicted peak memory {human(self.peak)}",
                       *r.left_out()])
 
