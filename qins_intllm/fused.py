@@ -454,7 +454,7 @@ def _block_fits(self, x, attention_mask=None, position_embeddings=None, past_key
     a, mlp, *norms = _members(self, 'self_attn', 'mlp', 'input_layernorm', 'post_attention_layernorm')
     if type(a) is not self.__dict__.get('_qins_attention') or not all(hasattr(type(m), '_unfused') for m in (mlp, *norms)): return False  # exchanged since
     act, weights = _act(mlp), [w._parameters.get('weight') for w in norms]
-    if not _one_token(x) or self.training or position_embeddings is None or output_attentions or type(past_key_values).__name__ != 'DynamicCache' or a.config._attn_implementation != 'qins': return False
+    if not _one_token(x) or self.training or position_embeddings is None or output_attentions or type(past_key_values).__name__ != 'DynamicCache' or a.config._attn_implementation != 'sdpa': return False
     i = getattr(a, 'layer_idx', None)
     if i is None or i >= len(past_key_values.layers) or not isinstance(l := past_key_values.layers[i], (GrowingLayer, GrowingSlidingWindowLayer)) or not l.is_initialized or not l.keys.numel(): return False
     n, (cos, sin) = l.keys.shape[-2], position_embeddings
@@ -587,7 +587,6 @@ def _fused_class(cls, fits, fused, known={}):
     return known[cls]
 
 def _new_fused(cls, fits, fused): # for copies and pickles, which may be read by another process
-    _register_attention()
     m = cls.__new__(cls); m.__class__ = _fused_class(cls, fits, fused); return m
 
 # %% ../nbs/03b_fused.ipynb #f470f6b4
@@ -610,20 +609,8 @@ def _way(m): # of fusing a module, or None
         if _has(a, 'o_proj') and (_has(a, 'qkv_proj') or _has(a, 'q_proj', 'k_proj', 'v_proj')) and not _has(a, 'q_norm') and hasattr(a, 'head_dim') and hasattr(a, 'scaling') and getattr(c, 'attn_logit_softcapping', None) is None: return _block_fits, _block
 
 # %% ../nbs/03b_fused.ipynb #619b231f
-def _attention(module, q, k, v, attention_mask, dropout=0., scaling=None, is_causal=None, **kwargs):
-    "transformers' attention interface: one new token here, all else by `sdpa`."
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-    if not dropout and all(kwargs.get(n) is None for n in ('position_bias', 'cache', 'softcap', 's_aux')) and not kwargs.get('output_attentions') and can_attend_one(q, k, v, attention_mask):
-        return attend_one(q, k, v, attention_mask, scaling), None
-    return sdpa_attention_forward(module, q, k, v, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs)
-
 def _grow_before(module, args, kwargs): # a forward pre-hook
     if not _watched() and type(c := kwargs.get('past_key_values')).__name__ == 'DynamicCache': grow_(c)
-
-def _register_attention():
-    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-    if 'qins' not in ALL_ATTENTION_FUNCTIONS: ALL_ATTENTION_FUNCTIONS.register('qins', _attention); ALL_MASK_ATTENTION_FUNCTIONS.register('qins', sdpa_mask)
 
 def fuse_(model # a model of transformers; anything else is left as it is
          ):     # the same
@@ -635,7 +622,6 @@ def fuse_(model # a model of transformers; anything else is left as it is
         if w[1] is _block: m.__dict__['_qins_attention'] = type(m.self_attn)
     base = getattr(model, 'base_model', model)
     model.__dict__['_qins_hook'] = base.register_forward_pre_hook(_grow_before, with_kwargs=True)
-    if model.config._attn_implementation == 'sdpa': _register_attention(); model.set_attn_implementation('qins')
     return model
 
 def unfuse_(model):
@@ -645,5 +631,4 @@ def unfuse_(model):
         m.__class__ = type(m)._unfused
         for name in ('_qins_trust', '_qins_attention', '_qins_plan'): m.__dict__.pop(name, None)
     if hook := model.__dict__.pop('_qins_hook', None): hook.remove()
-    if getattr(getattr(model, 'config', None), '_attn_implementation', None) == 'qins': model.set_attn_implementation('sdpa')
     return model

@@ -24,7 +24,7 @@ from .files import CheckpointError, KeysError, PickleRefusedError, open_source, 
 from . import checkpoint
 from .fused import fuse_
 from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, check_quantization_config, check_together, config_digest, guard_tensor, quantization_config, shard_metadata, swap_empty,
-                                    verify_checkpoint, _check_layers, _group_sources, _quantized_layers, _raise_keys, _read_headers, _results)
+                                    verify_checkpoint, _check_layers, _computed, _group_sources, _quantized_layers, _raise_keys, _read_headers, _results)
 
 # %% ../nbs/05_transformers.ipynb #92928ff5
 @dataclass(repr=False)
@@ -41,11 +41,18 @@ class QinsConfig(QuantizationConfigMixin):
         if isinstance(skip, str) or not all(isinstance(s, str) for s in skip): raise TypeError(f"modules_to_not_convert: expected a list of names, got {skip!r}")
         self.modules_to_not_convert = sorted(skip)
 
+# %% ../nbs/05_transformers.ipynb #6ec84201
 @patch(cls_method=True)
 def from_dict(cls:QinsConfig, config_dict, return_unused_kwargs=False, **kwargs):
-    "From what `config.json` says. Raises `FormatError`: newer format, unknown scheme, damaged."
-    q = check_quantization_config({'quantization_config': config_dict}, 'quantization_config')
-    config = cls(q['scheme'], q['modules_to_not_convert'], q['format_version'], q.get('min_package_version', MIN_PACKAGE))
+    "From what `config.json` says, or from a user's dict, which names no format. Raises `FormatError`, `SchemeError`, `TypeError`."
+    if 'format_version' in config_dict:
+        q = check_quantization_config({'quantization_config': config_dict}, 'quantization_config')
+        config = cls(q['scheme'], q['modules_to_not_convert'], q['format_version'], q.get('min_package_version', MIN_PACKAGE))
+    else:
+        asked = {k: v for k, v in config_dict.items() if k != 'quant_method'}
+        if odd := sorted(set(asked) - {'scheme', 'modules_to_not_convert'}):
+            raise TypeError(f"quantization_config: {', '.join(map(repr, odd))} is no setting of a QinsConfig, which has scheme and modules_to_not_convert")
+        config = cls(**asked)
     return (config, kwargs) if return_unused_kwargs else config
 
 # %% ../nbs/05_transformers.ipynb #068a07b3
@@ -144,8 +151,10 @@ def _give_back():
 @patch
 def _prepare_quantized(self:QinsHfQuantizer, model, files):
     "Put empty quantized layers in. Raises `KeysError`, `CorruptFileError`, `FormatError`, `PickleRefusedError`, `DigestError`."
-    if bad := [f.name for f in files if f.suffix != '.safetensors']: raise PickleRefusedError(f"{bad[0]}: quantized checkpoints are .safetensors files only")
+    if bad := [f for f in files if f.suffix != '.safetensors']: raise PickleRefusedError(f"{bad[0]}: quantized checkpoints are .safetensors files only")
     infos = _infos(files)
+    if files and 'config.json' in (source := open_source(files[0].parent)).files:
+        check_quantization_config(source.config(), source.name)
     own = type(model).__name__ in (model.config.architectures or [type(model).__name__])
     linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
     dense = set(self.quantization_config.modules_to_not_convert)
@@ -187,7 +196,7 @@ def _check_names(self:QinsHfQuantizer, model, infos, own):
     model._keys_to_ignore_on_load_unexpected = (list if known is None else type(known))([*(known or ()), *(rf'(^|\.){re.escape(n)}$' for n in guards)])
     same = getattr(model, 'all_tied_weights_keys', None) or {}  # parameters, biases among them
     tied = lambda n: (p := _partner(n.removesuffix('.weight'), ties)) and f'{p}.weight' in found or same.get(n) in found or any(v == n and k in found for k, v in same.items())
-    missing = [n for n in have if n not in found and not tied(n) and (own or ours(n)) and not _listed(n, model._keys_to_ignore_on_load_missing)]
+    missing = [n for n in have if n not in found and not tied(n) and (own or ours(n)) and not _computed(model, n)]
     extra = [t.name for t in unknown if t.name not in guards and (own or ours(t.name)) and not _listed(t.name, model._keys_to_ignore_on_load_unexpected)]
     _raise_keys(model.config._name_or_path, missing, extra, wrong)
 
@@ -204,6 +213,10 @@ def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
         if getattr(w, '_is_hf_initialized', False): self._quantize_layer(model, n, w)
     if self.failed: raise self.failed
     layers = _quantized_layers(model)
+    off = [n for n, m in layers.items() if any(t.is_meta for t in m.state_dict().values())]
+    if off and getattr(model, 'hf_device_map', None):
+        raise CheckpointError(f"{name}: device_map offloads {len(off)} quantized layers ({off[0]}, …), where they cannot compute; "
+                              "put all on one device: 'cpu' maps the files and reads of them what is needed")
     empty = [f'{n}.{k}' for n, m in layers.items() for k, t in m.state_dict(keep_vars=True).items() if not getattr(t, '_is_hf_initialized', False)]
     _raise_keys(name, [f'{n}.weight' for n in self.pending] + empty, [], [])
     _check_layers(types.SimpleNamespace(name=name), layers)
@@ -268,22 +281,17 @@ def get_state_dict_and_metadata(self:QinsHfQuantizer, model, *args, **kwargs):
     "Tensors with the guard, and their digests. Raises `SwapError`."
     if getattr(model, '_hf_peft_config_loaded', False): return None, {}  # only the adapter is written
     self.quantization_config = model.config.quantization_config = _describe(model)
-    state = {n: _own_storage(t) for n, t in (self.saving.get('state_dict') or model.state_dict()).items()}
+    state = dict(self.saving.get('state_dict') or model.state_dict())
     state[f'{next(iter(_quantized_layers(model)))}.weight'] = guard_tensor()
+    model._weight_conversions = []  # transformers reverts these when it saves
     digests = {n: tensor_digest(t) for n, t in sorted(self._as_written(model, state).items())}
     return state, shard_metadata(_config_as_written(model), digests)
 
-def _own_storage(t):
-    "The same memory as a tensor of its own: those of a mapped file share one storage, which transformers would take for ties, and copy."
-    return torch.from_dlpack(t.detach()) if t.device.type == 'cpu' and 0 < t.nbytes < t.untyped_storage().nbytes() and t.is_contiguous() else t
-
 @patch
 def _as_written(self:QinsHfQuantizer, model, state):
-    from transformers.core_model_loading import revert_weight_conversion
     from transformers.modeling_utils import remove_tied_weights_from_state_dict
     state = {n: t for n, t in state.items() if n not in (getattr(model, '_keys_to_ignore_on_save', None) or ())}
-    state = remove_tied_weights_from_state_dict(state, model)
-    return revert_weight_conversion(model, state) if self.saving.get('save_original_format', True) else state
+    return remove_tied_weights_from_state_dict(state, model)
 
 def _config_as_written(model):
     model.config.dtype, model.config.architectures = str(model.dtype).removeprefix('torch.'), [type(model).__name__.removeprefix('FSDP')]
@@ -297,7 +305,7 @@ def _save_quantized(plain, model, save_directory, *args, **kwargs):
     if not isinstance(getattr(model, 'hf_quantizer', None), QinsHfQuantizer): attach(model)
     q, d = model.hf_quantizer, Path(save_directory)
     given = inspect.signature(plain).bind(model, save_directory, *args, **kwargs).arguments
-    q.saving = {k: given[k] for k in ('state_dict', 'save_original_format') if k in given} | {'before': _stamps(d)}
+    q.saving = {k: given[k] for k in ('state_dict',) if k in given} | {'before': _stamps(d)}
     try:
         out = plain(model, save_directory, *args, **kwargs)
         if given.get('is_main_process', True): _finish_save(model, d)
@@ -347,6 +355,7 @@ def _dequantize(self:QinsHfQuantizer, model, dtype=None):
     "For `model.dequantize()`: dense layers again, and a model that saves like any other."
     if isinstance(dtype, str): dtype = getattr(torch, dtype)  # as `save_pretrained` leaves it in the configuration
     for m in list(_quantized_layers(model).values()): _replace(model, m, m.dequantize(dtype))
+    model.__dict__.pop('_weight_conversions', None)
     return model
 
 register()
