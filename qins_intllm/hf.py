@@ -100,6 +100,9 @@ def update_attn_implementation(self:QinsHfQuantizer, config):
     _check_size(config)
     return config
 
+@patch
+def update_ep_plan(self:QinsHfQuantizer, config): return self.update_attn_implementation(config)  # what older versions call there
+
 # %% ../nbs/05_transformers.ipynb #264e1615
 def _exactly(name): return rf'^{re.escape(name)}\.weight$'
 
