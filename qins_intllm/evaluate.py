@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np, torch
 from torch import nn
 from fastcore.basics import patch
-from tqdm.auto import tqdm
 from .lut import QinsError
 from .swap import table
-from .files import human
+from .files import human, progress_bar
 from .checkpoint import load, load_tokenizer
 from .phi3 import is_quantized, load_dense, resolve, why_not_causal
 from .atlas import Atlas, AtlasError, block_of, layer_atlas
@@ -322,7 +321,7 @@ def _compare_all(model, windows, stats, bar):
 class _Job:
     "What a comparison was asked to do."
     text:object; tokenizer:object; max_tokens:int; window:int; prompts:object; new_tokens:int; floor:bool; layers:bool; k:int; seed:int; dtype:object; progress:bool
-    def bar(self, what, windows): return tqdm(total=sum(len(w) - 1 for w in windows), unit='tok', desc=what, disable=not self.progress)
+    def bar(self, what, windows): return progress_bar(self.progress, sum(len(w) - 1 for w in windows), what, 'tok')
 
 @patch
 def windows(self:_Job, model): # -> windows, description of the text

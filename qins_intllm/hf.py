@@ -20,11 +20,14 @@ from .lut import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
 from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights,
                               skip_filter, why_skip, _partner, _replace)
-from .files import CheckpointError, KeysError, PickleRefusedError, open_source, read_header, tensor_digest
+from .files import (CheckpointError, FormatError, KeysError, PickleRefusedError, Source, UnsafePathError,
+                               open_source, read_header, tensor_digest)
 from . import checkpoint
 from .fused import fuse_
-from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, check_quantization_config, check_together, config_digest, guard_tensor, quantization_config, shard_metadata, swap_empty,
-                                    verify_checkpoint, _check_layers, _computed, _group_sources, _quantized_layers, _raise_keys, _read_headers, _results)
+from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, build_skeleton, check_config, check_quantization_config,
+                                    check_together, config_digest, guard_tensor, quantization_config, shard_digests,
+                                    shard_metadata, swap_empty, verify_once, _check_layers, _computed, _group_sources,
+                                    _quantized_layers, _raise_keys, _read_headers, _results)
 
 # %% ../nbs/05_transformers.ipynb #92928ff5
 @dataclass(repr=False)
@@ -93,6 +96,26 @@ def _process_model_before_weight_loading(self:QinsHfQuantizer, model, checkpoint
     files = [Path(f) for f in checkpoint_files or ()]
     self._prepare_quantized(model, files) if self.pre_quantized else self._prepare_dense(model)
 
+# %% ../nbs/05_transformers.ipynb #99fdaac7
+def _check_size(config):
+    "Is the model that a checkpoint's `config.json` describes one that its files could fill? Raises `FormatError`."
+    from transformers import CONFIG_MAPPING
+    said, name, n = config.to_dict(), str(config._name_or_path), None
+    if said.get('model_type') not in CONFIG_MAPPING: return  # of the user's own code
+    with contextlib.suppress(CheckpointError):
+        if Path(name).is_dir(): n = len(_read_headers(open_source(name)))
+    try: build_skeleton(Source(name, Path('.'), []), said, n_tensors=n)
+    except FormatError as e:
+        if e.__cause__ is None: raise  # whatever else is wrong, transformers will say itself
+
+@patch
+def update_attn_implementation(self:QinsHfQuantizer, config):
+    _check_size(config)
+    return config
+
+@patch
+def update_ep_plan(self:QinsHfQuantizer, config): return self.update_attn_implementation(config)  # what older versions call there
+
 # %% ../nbs/05_transformers.ipynb #264e1615
 def _exactly(name): return rf'^{re.escape(name)}\.weight$'
 
@@ -152,7 +175,7 @@ def _give_back():
 def _prepare_quantized(self:QinsHfQuantizer, model, files):
     "Put empty quantized layers in. Raises `KeysError`, `CorruptFileError`, `FormatError`, `PickleRefusedError`, `DigestError`."
     if bad := [f for f in files if f.suffix != '.safetensors']: raise PickleRefusedError(f"{bad[0]}: quantized checkpoints are .safetensors files only")
-    infos = _infos(files)
+    infos = _infos(files, model.config._name_or_path)
     if files and 'config.json' in (source := open_source(files[0].parent)).files:
         check_quantization_config(source.config(), source.name)
     own = type(model).__name__ in (model.config.architectures or [type(model).__name__])
@@ -161,16 +184,20 @@ def _prepare_quantized(self:QinsHfQuantizer, model, files):
     if not own: dense = {n for n in linear if not _stored(f'{n}.codes', {t.name for t in infos}, model)}
     swap_empty(model, self.quantization_config.scheme, dense | {n for n in linear if _partner(n, _declared_ties(model))})
     if infos: self._check_names(model, infos, own)
-    if files and (card := files[0].parent/'README.md').is_file(): self.card = card.read_text(encoding='utf-8', errors='replace')
+    if files: self.card = open_source(files[0].parent).text('README.md') or None
 
-def _infos(files):
-    "What the files hold; digests are compared where the environment has QINS_VERIFY=1."
-    if not all(re.fullmatch(r'model(-\d+-of-\d+)?\.safetensors', f.name) for f in files): return [t for f in files for t in read_header(f)[0]]  # a variant
+def _infos(files, root):
+    "What the files hold. Their digests are compared as `load` does; QINS_VERIFY=1 in the environment: at every load, QINS_VERIFY=0: never."
     if not files: return []
-    source = open_source(files[0].parent)
-    check_together(source)
-    if os.environ.get('QINS_VERIFY', '0') not in ('', '0'):
-        with torch.device('cpu'): verify_checkpoint(source)  # transformers makes 'meta' the default here
+    here = files[0].parent
+    inside = [Path(root).resolve() if root and Path(root).is_dir() else here.resolve(), here.resolve()]
+    if bad := [f for f in files if f.parent != here or not inside[1].is_relative_to(inside[0])]: raise UnsafePathError(f"{root}: the index names {bad[0]}, which is not in the directory; the index is damaged or malicious")
+    source = open_source(here)
+    for f in files: source.path(f.name)
+    if not all(re.fullmatch(r'model(-\d+-of-\d+)?\.safetensors', f.name) for f in files): return [t for f in files for t in read_header(f)[0]]  # a variant
+    said = shard_digests(source)
+    check_together(source, said); check_config(source, source.config(), said)
+    verify_once(source, {'': None, '0': False}.get(os.environ.get('QINS_VERIFY', ''), True))
     return [t for _, t in _read_headers(source)]
 
 def _stored(name, names, model):
@@ -237,8 +264,8 @@ def attach(model:nn.Module   # a transformers model with quantized layers, from 
           ) -> nn.Module:    # the same model
     "Let the model know how it is quantized, as from `from_pretrained`; saving does so too. Raises `SwapError`."
     quantizer = QinsHfQuantizer(_describe(model), pre_quantized=True)
-    card = Path(str(getattr(model.config, '_name_or_path', '')))/'README.md'
-    if getattr(model.config, 'quantization_config', None) and card.is_file(): quantizer.card = card.read_text(encoding='utf-8', errors='replace')
+    where = str(getattr(model.config, '_name_or_path', ''))
+    if getattr(model.config, 'quantization_config', None) and where and Path(where).is_dir(): quantizer.card = open_source(where).text('README.md') or None
     quantizer._settle(model)
     return model
 

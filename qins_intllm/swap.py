@@ -128,7 +128,7 @@ def quantize_(model:nn.Module,        # changed in place
     todo = [(m, l) for m, l in plan if not l.skipped]
     for m, l in todo: as_weight(m.weight, l.name)
     made = {}
-    for m, l in tqdm(todo, desc=f'quantize ({scheme})', disable=not progress):
+    for m, l in (tqdm(todo, desc=f'quantize ({scheme})') if progress else todo):
         made[id(m)] = new = ProjectiveLinear.from_linear(m, scheme, l.name)
         e = weight_error(m.weight, new.quantized)
         l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = new.quantized.bpw, e.rms_sigma, e.outlier, e.sqnr_db
