@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['FORMAT_VERSION', 'MIN_PACKAGE', 'VOLATILE', 'MAX_COUNT', 'PER_TENSOR', 'AT_LEAST', 'AT_MOST', 'FLOATS', 'WRAPPERS',
-           'WORKSPACE', 'ON_LOAD', 'MAX_COMPUTED', 'VOCABULARIES', 'quantization_config', 'check_quantization_config',
-           'config_digest', 'shard_metadata', 'guard_tensor', 'model_class', 'build_skeleton', 'offline',
-           'bounded_build', 'Group', 'ConversionPlan', 'copy_converter', 'plan_conversion', 'convert', 'shard_names',
-           'write_json', 'model_card', 'shard_digests', 'check_together', 'check_config', 'verify_checkpoint',
-           'digests_in_file', 'verify_once', 'load', 'swap_empty', 'load_tokenizer']
+           'WORKSPACE', 'HOW_TO_LOAD', 'ON_LOAD', 'MAX_COMPUTED', 'VOCABULARIES', 'quantization_config',
+           'check_quantization_config', 'config_digest', 'shard_metadata', 'guard_tensor', 'model_class',
+           'build_skeleton', 'offline', 'bounded_build', 'Group', 'ConversionPlan', 'copy_converter', 'plan_conversion',
+           'convert', 'shard_names', 'write_json', 'licence', 'model_card', 'shard_digests', 'check_together',
+           'check_config', 'verify_checkpoint', 'digests_in_file', 'verify_once', 'load', 'swap_empty',
+           'load_tokenizer']
 
 # %% ../nbs/04_checkpoint.ipynb #64867920
 import contextlib, hashlib, inspect, json, math, os, re, threading, warnings
@@ -431,7 +432,8 @@ def convert(src,                        # directory or hub id of a full-precisio
             plan.source.check_unchanged(); _check_ties(plan, home)
         _write_index(d, names, plan.shards, {n: w.digests[n] for n, w in home.items()})
         write_json(d/'config.json', plan.config)
-        (d/'README.md').write_text(model_card(plan.report, plan.config, plan.source.name), encoding='utf-8', errors='replace')
+        card = model_card(plan.report, plan.config, plan.source.name, licence(plan.source))
+        (d/'README.md').write_text(card, encoding='utf-8', errors='replace')
     return plan.report
 
 # %% ../nbs/04_checkpoint.ipynb #ee5d8d58
@@ -511,18 +513,61 @@ def _join(g, ts, plan): # name -> tensor, after transformers' own operations
     for pattern, infos in g.converter.collected_tensors.items(): g.converter.collected_tensors[pattern] = [ts[i.name] for i in infos]
     return {n: (t[0] if isinstance(t, list) else t) for n, t in g.converter.convert(g.target, model=model, config=model.config).items()}
 
-def model_card(report:SwapReport, config:dict, name:str) -> str: # Markdown
-    "A README for the checkpoint: what it is, how far off it is, how to load it."
-    n, b = sum(math.prod(l.shape) for l in report.swapped), sum(l.bpw*math.prod(l.shape) for l in report.swapped)
-    worst = sorted(report.swapped, key=lambda l: -(l.rms_sigma or 0))[:5]
+# %% ../nbs/04_checkpoint.ipynb #e25f3549
+def licence(source:Source) -> list: # lines of YAML
+    "What the source's card says about its licence."
+    if 'README.md' not in source.files: return []
+    try:
+        with open(source.path('README.md'), encoding='utf-8', errors='replace') as f: head = f.read(10_000)
+    except (CheckpointError, OSError): return []
+    front = re.match(r'---\s*\n(.*?)\n---', head, re.S)
+    lines = front[1].splitlines() if front else []
+    return [l for l in lines if re.fullmatch(r'license(_name|_link)?: *[\w./:+"\' -]{1,200}', l)]
+
+def _hub_id(name) -> str: # '' where it is none
+    known = isinstance(name, str) and re.fullmatch(r'\w[\w.-]*/\w[\w.-]*', name) and not Path(name).exists()
+    return name if known else ''
+
+def _errors(report): # lines of Markdown
     known = [l for l in report.swapped if l.rms_sigma is not None]
-    base = name if name.count('/') == 1 and not name.startswith(('.', '/')) else Path(name).name
-    return '\n'.join(['---', 'library_name: transformers', 'tags:', '- qins', '- quantized', *([f'base_model: {name}'] if base == name and '/' in name else []), '---', '', f'# {base} in QINS ({report.scheme})', '',
-        f'The linear layers of `{base}` as 8-bit codes with a lookup table per layer: {len(report.swapped)} layers, {n:,} weights, {b/n:.3f} bits per weight (scheme `{report.scheme}`, format version {FORMAT_VERSION}).', '',
-        *(['| layer | RMS error / σ | SQNR, dB |', '|---|---|---|', *(f'| {l.name} | {l.rms_sigma:.5f} | {l.sqnr_db:.1f} |' for l in worst), '', f'The five layers with the largest error; the mean over all is {sum(l.rms_sigma for l in known)/len(known):.5f} σ.', ''] if known else []),
-        '```python', 'from qins_intllm.checkpoint import load', "model, tokenizer = load('THIS_DIRECTORY')", '```', '',
-        'With transformers, `import qins_intllm` has to come first: without it transformers does not know the format, and loading fails with a size mismatch. Layers that stayed dense: '
-        + (', '.join(f'{l.name} ({l.skipped})' for l in report.skipped) or 'none') + '.', '', *(f'{l[0].upper()}{l[1:]}.\n' for l in report.left_out())])
+    if not known: return []
+    worst = sorted(known, key=lambda l: -l.rms_sigma)[:5]
+    mean = sum(l.rms_sigma for l in known)/len(known)
+    return ['| layer | RMS error / σ | SQNR, dB |', '|---|---|---|',
+            *(f'| {l.name} | {l.rms_sigma:.5f} | {l.sqnr_db:.1f} |' for l in worst), '',
+            f'The five layers with the largest error; the mean over all is {mean:.5f} σ.', '']
+
+# %% ../nbs/04_checkpoint.ipynb #5f5e24c5
+def model_card(report:SwapReport,
+               config:dict,    # of config.json
+               name:str,       # of the source
+               licence=()      # lines of YAML
+              ) -> str:        # Markdown
+    "A README for the checkpoint: what it is, how far off it is, how to load it."
+    layers, sizes = report.swapped, [math.prod(l.shape) for l in report.swapped]
+    n, b = sum(sizes), sum(l.bpw*k for l, k in zip(layers, sizes))
+    base = _hub_id(name) or _hub_id(config.get('_name_or_path'))
+    title, of = base or Path(name).name, [f'base_model: {base}', 'base_model_relation: quantized'] if base else []
+    dense = ', '.join(f'{l.name} ({l.skipped})' for l in report.skipped) or 'none'
+    return '\n'.join(['---', 'library_name: transformers', 'tags:', '- qins', '- quantized', *of, *licence, '---', '',
+        f'# {title} in QINS ({report.scheme})', '',
+        f'The linear layers of `{title}` as codes with a lookup table per layer: {len(layers)} layers, {n:,} weights, '
+        f'{b/n:.3f} bits per weight (scheme `{report.scheme}`, format version {FORMAT_VERSION}).', '',
+        *_errors(report), *HOW_TO_LOAD, f'Layers that stayed dense: {dense}.', '', *(f'{l[0].upper()}{l[1:]}.\n' for l in report.left_out())])
+
+HOW_TO_LOAD = '''```python
+from qins_intllm.checkpoint import load
+model, tokenizer = load('THIS_DIRECTORY')
+```
+
+With transformers, `import qins_intllm` has to come first: without it transformers does not know the format, and loading
+fails with a size mismatch. Where a tool has a command of its own, `qins run` imports the package and then runs it:
+
+```sh
+qins run lm_eval --model hf --model_args pretrained=THIS_DIRECTORY
+qins run transformers serve THIS_DIRECTORY
+```
+'''.split('\n')
 
 # %% ../nbs/04_checkpoint.ipynb #698cf5bf
 def shard_digests(source:Source) -> dict: # shard -> its `qins` metadata, or None where they are not usable

@@ -465,7 +465,9 @@ def _plot_kl(self:Comparison, ax):
     bins = np.linspace(min(l.min() for l in logs) - .05, max(l.max() for l in logs) + .05, 60)
     for l, (t, label, style) in zip(logs, both): ax.hist(l, bins, label=f"{label}, mean {t['kl'].mean():.1e}", **style)
     ticks = range(math.ceil(bins[0]), math.floor(bins[-1]) + 1)
-    ax.set_xticks(ticks, [f'$10^{{{i}}}$' for i in ticks]); ax.set(xlabel='KL divergence of a token, nats', ylabel='tokens'); ax.legend(fontsize=8)
+    ax.set_xticks(ticks, [f'$10^{{{i}}}$' for i in ticks])
+    ax.set(xlabel='KL divergence of a token, nats', ylabel='tokens')
+    ax.legend(fontsize=8, loc='lower left', bbox_to_anchor=(0, 1), frameon=False)  # above: inside, it would cover bars
 
 # %% ../nbs/07_evaluate.ipynb #6c0f65f7
 def _plot_layers(layers, ax):
