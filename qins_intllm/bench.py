@@ -344,7 +344,7 @@ def _run_group(group, entries, source, vocab, tokens, lengths, repeats, probe, r
             except BenchError as e:
                 if who == res.anchor: raise
                 entries[who].skipped = str(e); workers.pop(who).close()
-        for i in tqdm(range(tokens), desc=' '.join(order), disable=not progress):
+        for i in (tqdm(range(tokens), desc=' '.join(order)) if progress else range(tokens)):
             got = {n: s for n in (order if i % 2 else order[::-1]) if (n == res.anchor or not _enough(entries[n])) and (s := ask(n, 'decode')) is not None}
             _note(entries, got, res.anchor, 'decode_s', 'ratio')
             res.bandwidth.append(probe())

@@ -47,7 +47,10 @@ class TextStream:
 # %% ../nbs/09_chat.ipynb #32f21405
 @patch
 def _decode(self:TextStream, lo):
-    return self.tok.decode(self.ids[lo:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    try: return self.tok.decode(self.ids[lo:], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    except (IndexError, KeyError, ValueError, TypeError) as e:  # of a tokenizer in Python; compiled ones leave such a token out
+        raise ChatError(f"the tokenizer has no text for one of the tokens {self.ids[lo:][-5:]}: it knows {len(self.tok)}, and the model "
+                        "answers with others; copy its files anew from the original model") from e
 
 @patch
 def _emit(self:TextStream, hold):
@@ -365,6 +368,10 @@ def prompt_ids(self:ChatSession,
     "The prompt for the next answer. Raises `ChatError`."
     ids = (self._chat_prompt if self.chats else self._text_prompt)(self.turns if turns is None else turns, text)
     if not ids or (self.chats and not text.strip()): raise ChatError('the message is empty; write something to be answered')
+    n = getattr(self.model.get_input_embeddings(), 'num_embeddings', None)
+    if n is not None and max(ids) >= n:
+        raise ChatError(f"the tokenizer gives token {max(ids)}, and the model knows {n}: they do not belong together; "
+                        "copy the tokenizer's files anew from the original model")
     return ids
 
 # %% ../nbs/09_chat.ipynb #36c2a66b

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np, torch
 from torch import nn
 from fastcore.basics import patch
-from tqdm.auto import tqdm
 from .core import QinsError
 from .swap import table
-from .files import human
+from .files import human, progress_bar
 from .checkpoint import load, load_tokenizer
 from .phi3 import is_quantized, load_dense, resolve, why_not_causal
 from .atlas import Atlas, AtlasError, block_of, layer_atlas
@@ -322,7 +321,7 @@ def _compare_all(model, windows, stats, bar):
 class _Job:
     "What a comparison was asked to do."
     text:object; tokenizer:object; max_tokens:int; window:int; prompts:object; new_tokens:int; floor:bool; layers:bool; k:int; seed:int; dtype:object; progress:bool
-    def bar(self, what, windows): return tqdm(total=sum(len(w) - 1 for w in windows), unit='tok', desc=what, disable=not self.progress)
+    def bar(self, what, windows): return progress_bar(self.progress, sum(len(w) - 1 for w in windows), what, 'tok')
 
 @patch
 def windows(self:_Job, model): # -> windows, description of the text
@@ -466,7 +465,9 @@ def _plot_kl(self:Comparison, ax):
     bins = np.linspace(min(l.min() for l in logs) - .05, max(l.max() for l in logs) + .05, 60)
     for l, (t, label, style) in zip(logs, both): ax.hist(l, bins, label=f"{label}, mean {t['kl'].mean():.1e}", **style)
     ticks = range(math.ceil(bins[0]), math.floor(bins[-1]) + 1)
-    ax.set_xticks(ticks, [f'$10^{{{i}}}$' for i in ticks]); ax.set(xlabel='KL divergence of a token, nats', ylabel='tokens'); ax.legend(fontsize=8)
+    ax.set_xticks(ticks, [f'$10^{{{i}}}$' for i in ticks])
+    ax.set(xlabel='KL divergence of a token, nats', ylabel='tokens')
+    ax.legend(fontsize=8, loc='lower left', bbox_to_anchor=(0, 1), frameon=False)  # above: inside, it would cover bars
 
 # %% ../nbs/07_evaluate.ipynb #6c0f65f7
 def _plot_layers(layers, ax):

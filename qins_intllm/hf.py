@@ -18,12 +18,15 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 from .core import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
-from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights, skip_filter,
-                              why_skip, _partner, _replace)
-from .files import CheckpointError, KeysError, PickleRefusedError, open_source, read_header, tensor_digest
+from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights,
+                              skip_filter, why_skip, _partner, _replace)
+from .files import (CheckpointError, FormatError, KeysError, PickleRefusedError, Source, UnsafePathError,
+                               open_source, read_header, tensor_digest)
 from . import checkpoint
-from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, check_quantization_config, check_together, config_digest, guard_tensor, quantization_config, shard_metadata, swap_empty,
-                                    verify_checkpoint, _check_layers, _group_sources, _quantized_layers, _raise_keys, _read_headers, _results)
+from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, build_skeleton, check_config, check_quantization_config,
+                                    check_together, config_digest, guard_tensor, quantization_config, shard_digests,
+                                    shard_metadata, swap_empty, verify_once, _check_layers, _computed, _group_sources,
+                                    _quantized_layers, _raise_keys, _read_headers, _results)
 
 # %% ../nbs/05_transformers.ipynb #92928ff5
 @dataclass(repr=False)
@@ -40,11 +43,18 @@ class QinsConfig(QuantizationConfigMixin):
         if isinstance(skip, str) or not all(isinstance(s, str) for s in skip): raise TypeError(f"modules_to_not_convert: expected a list of names, got {skip!r}")
         self.modules_to_not_convert = sorted(skip)
 
+# %% ../nbs/05_transformers.ipynb #6ec84201
 @patch(cls_method=True)
 def from_dict(cls:QinsConfig, config_dict, return_unused_kwargs=False, **kwargs):
-    "From what `config.json` says. Raises `FormatError`: newer format, unknown scheme, damaged."
-    q = check_quantization_config({'quantization_config': config_dict}, 'quantization_config')
-    config = cls(q['scheme'], q['modules_to_not_convert'], q['format_version'], q.get('min_package_version', MIN_PACKAGE))
+    "From what `config.json` says, or from a user's dict, which names no format. Raises `FormatError`, `SchemeError`, `TypeError`."
+    if 'format_version' in config_dict:
+        q = check_quantization_config({'quantization_config': config_dict}, 'quantization_config')
+        config = cls(q['scheme'], q['modules_to_not_convert'], q['format_version'], q.get('min_package_version', MIN_PACKAGE))
+    else:
+        asked = {k: v for k, v in config_dict.items() if k != 'quant_method'}
+        if odd := sorted(set(asked) - {'scheme', 'modules_to_not_convert'}):
+            raise TypeError(f"quantization_config: {', '.join(map(repr, odd))} is no setting of a QinsConfig, which has scheme and modules_to_not_convert")
+        config = cls(**asked)
     return (config, kwargs) if return_unused_kwargs else config
 
 # %% ../nbs/05_transformers.ipynb #068a07b3
@@ -75,13 +85,35 @@ def _plan(self:QinsHfQuantizer, model):
     entries, tied = self.quantization_config.modules_to_not_convert, _declared_ties(model)
     keep = skip_filter(entries, model) if entries else None
     plan = plan_swap(model, keep, meta_ok=True)
-    for m, l in plan: l.skipped = why_skip(m, l.name, tied, keep)
+    for m, l in plan:
+        l.skipped = why_skip(m, l.name, tied, keep)
+        if l.name in tied: l.weights = 0  # counted in what it is tied to
     return plan
 
 @patch
 def _process_model_before_weight_loading(self:QinsHfQuantizer, model, checkpoint_files=None, **kwargs):
     files = [Path(f) for f in checkpoint_files or ()]
     self._prepare_quantized(model, files) if self.pre_quantized else self._prepare_dense(model)
+
+# %% ../nbs/05_transformers.ipynb #99fdaac7
+def _check_size(config):
+    "Is the model that a checkpoint's `config.json` describes one that its files could fill? Raises `FormatError`."
+    from transformers import CONFIG_MAPPING
+    said, name, n = config.to_dict(), str(config._name_or_path), None
+    if said.get('model_type') not in CONFIG_MAPPING: return  # of the user's own code
+    with contextlib.suppress(CheckpointError):
+        if Path(name).is_dir(): n = len(_read_headers(open_source(name)))
+    try: build_skeleton(Source(name, Path('.'), []), said, n_tensors=n)
+    except FormatError as e:
+        if e.__cause__ is None: raise  # whatever else is wrong, transformers will say itself
+
+@patch
+def update_attn_implementation(self:QinsHfQuantizer, config):
+    _check_size(config)
+    return config
+
+@patch
+def update_ep_plan(self:QinsHfQuantizer, config): return self.update_attn_implementation(config)  # what older versions call there
 
 # %% ../nbs/05_transformers.ipynb #264e1615
 def _exactly(name): return rf'^{re.escape(name)}\.weight$'
@@ -141,24 +173,30 @@ def _give_back():
 @patch
 def _prepare_quantized(self:QinsHfQuantizer, model, files):
     "Put empty quantized layers in. Raises `KeysError`, `CorruptFileError`, `FormatError`, `PickleRefusedError`, `DigestError`."
-    if bad := [f.name for f in files if f.suffix != '.safetensors']: raise PickleRefusedError(f"{bad[0]}: quantized checkpoints are .safetensors files only")
-    infos = _infos(files)
+    if bad := [f for f in files if f.suffix != '.safetensors']: raise PickleRefusedError(f"{bad[0]}: quantized checkpoints are .safetensors files only")
+    infos = _infos(files, model.config._name_or_path)
+    if files and 'config.json' in (source := open_source(files[0].parent)).files:
+        check_quantization_config(source.config(), source.name)
     own = type(model).__name__ in (model.config.architectures or [type(model).__name__])
     linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
     dense = set(self.quantization_config.modules_to_not_convert)
     if not own: dense = {n for n in linear if not _stored(f'{n}.codes', {t.name for t in infos}, model)}
     swap_empty(model, self.quantization_config.scheme, dense | {n for n in linear if _partner(n, _declared_ties(model))})
     if infos: self._check_names(model, infos, own)
-    if files and (card := files[0].parent/'README.md').is_file(): self.card = card.read_text(encoding='utf-8', errors='replace')
+    if files: self.card = open_source(files[0].parent).text('README.md') or None
 
-def _infos(files):
-    "What the files hold; digests are compared where the environment has QINS_VERIFY=1."
-    if not all(re.fullmatch(r'model(-\d+-of-\d+)?\.safetensors', f.name) for f in files): return [t for f in files for t in read_header(f)[0]]  # a variant
+def _infos(files, root):
+    "What the files hold. Their digests are compared as `load` does; QINS_VERIFY=1 in the environment: at every load, QINS_VERIFY=0: never."
     if not files: return []
-    source = open_source(files[0].parent)
-    check_together(source)
-    if os.environ.get('QINS_VERIFY', '0') not in ('', '0'):
-        with torch.device('cpu'): verify_checkpoint(source)  # transformers makes 'meta' the default here
+    here = files[0].parent
+    inside = [Path(root).resolve() if root and Path(root).is_dir() else here.resolve(), here.resolve()]
+    if bad := [f for f in files if f.parent != here or not inside[1].is_relative_to(inside[0])]: raise UnsafePathError(f"{root}: the index names {bad[0]}, which is not in the directory; the index is damaged or malicious")
+    source = open_source(here)
+    for f in files: source.path(f.name)
+    if not all(re.fullmatch(r'model(-\d+-of-\d+)?\.safetensors', f.name) for f in files): return [t for f in files for t in read_header(f)[0]]  # a variant
+    said = shard_digests(source)
+    check_together(source, said); check_config(source, source.config(), said)
+    verify_once(source, {'': None, '0': False}.get(os.environ.get('QINS_VERIFY', ''), True))
     return [t for _, t in _read_headers(source)]
 
 def _stored(name, names, model):
@@ -184,7 +222,7 @@ def _check_names(self:QinsHfQuantizer, model, infos, own):
     model._keys_to_ignore_on_load_unexpected = (list if known is None else type(known))([*(known or ()), *(rf'(^|\.){re.escape(n)}$' for n in guards)])
     same = getattr(model, 'all_tied_weights_keys', None) or {}  # parameters, biases among them
     tied = lambda n: (p := _partner(n.removesuffix('.weight'), ties)) and f'{p}.weight' in found or same.get(n) in found or any(v == n and k in found for k, v in same.items())
-    missing = [n for n in have if n not in found and not tied(n) and (own or ours(n)) and not _listed(n, model._keys_to_ignore_on_load_missing)]
+    missing = [n for n in have if n not in found and not tied(n) and (own or ours(n)) and not _computed(model, n)]
     extra = [t.name for t in unknown if t.name not in guards and (own or ours(t.name)) and not _listed(t.name, model._keys_to_ignore_on_load_unexpected)]
     _raise_keys(model.config._name_or_path, missing, extra, wrong)
 
@@ -201,11 +239,16 @@ def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
         if getattr(w, '_is_hf_initialized', False): self._quantize_layer(model, n, w)
     if self.failed: raise self.failed
     layers = _quantized_layers(model)
+    off = [n for n, m in layers.items() if any(t.is_meta for t in m.state_dict().values())]
+    if off and getattr(model, 'hf_device_map', None):
+        raise CheckpointError(f"{name}: device_map offloads {len(off)} quantized layers ({off[0]}, …), where they cannot compute; "
+                              "put all on one device: 'cpu' maps the files and reads of them what is needed")
     empty = [f'{n}.{k}' for n, m in layers.items() for k, t in m.state_dict(keep_vars=True).items() if not getattr(t, '_is_hf_initialized', False)]
     _raise_keys(name, [f'{n}.weight' for n in self.pending] + empty, [], [])
     _check_layers(types.SimpleNamespace(name=name), layers)
     self._settle(model)
 
+# %% ../nbs/05_transformers.ipynb #48ecab07
 @patch
 def _settle(self:QinsHfQuantizer, model):
     "Let the model know how it is quantized."
@@ -217,10 +260,10 @@ def _settle(self:QinsHfQuantizer, model):
 # %% ../nbs/05_transformers.ipynb #461a85a3
 def attach(model:nn.Module   # a transformers model with quantized layers, from `load` or `quantize_`
           ) -> nn.Module:    # the same model
-    "Let the model know how it is quantized, as one from `from_pretrained` does. Saving does it too. Raises `SwapError`."
+    "Let the model know how it is quantized, as from `from_pretrained`; saving does so too. Raises `SwapError`."
     quantizer = QinsHfQuantizer(_describe(model), pre_quantized=True)
-    card = Path(str(getattr(model.config, '_name_or_path', '')))/'README.md'
-    if getattr(model.config, 'quantization_config', None) and card.is_file(): quantizer.card = card.read_text(encoding='utf-8', errors='replace')
+    where = str(getattr(model.config, '_name_or_path', ''))
+    if getattr(model.config, 'quantization_config', None) and where and Path(where).is_dir(): quantizer.card = open_source(where).text('README.md') or None
     quantizer._settle(model)
     return model
 
@@ -228,23 +271,26 @@ def _describe(model):
     "The configuration that fits a model's layers. Raises `SwapError`."
     layers, tied = _quantized_layers(model), shared_weights(model)
     if held := [n for n in layers if {'base_layer', 'original_module'} & set(n.split('.'))]:
-        raise SwapError(f"{held[0]}: an adapter of PEFT is around this layer, so a checkpoint would have names that nothing "
-                        "reads. Save the PeftModel, which writes the adapter, or take the adapter off with its unload()")
+        raise SwapError(f"{held[0]}: an adapter of PEFT is around this layer, so a checkpoint would have names that "
+            "nothing reads. Save the PeftModel, which writes the adapter, or take the adapter off with its unload()")
     schemes = sorted({m.scheme for m in layers.values()})
     if len(schemes) != 1: raise SwapError(f"{type(model).__name__} has {'no quantized layers' if not schemes else 'layers in the schemes ' + ', '.join(schemes)}; a checkpoint has one scheme")
     return QinsConfig(schemes[0], [n for n, m in model.named_modules() if is_linear(m) and not _partner(n, tied)])
 
 # %% ../nbs/05_transformers.ipynb #3063146a
 def register():
-    "Make transformers know `quant_method` 'qins', and save quantized layers; doing it again changes nothing. Raises `RuntimeError` where another package took the name."
+    """Make transformers know `quant_method` 'qins', and save quantized layers; doing it again changes nothing.
+    Raises `RuntimeError` where another package took the name."""
     for mapping, cls in ((AUTO_QUANTIZATION_CONFIG_MAPPING, QinsConfig), (AUTO_QUANTIZER_MAPPING, QinsHfQuantizer)):
         if (other := mapping.get('qins', cls)).__name__ != cls.__name__: raise RuntimeError(f"quant_method 'qins' is taken by {other.__module__}.{other.__name__}; uninstall the package it comes from")
         mapping['qins'] = cls
     checkpoint.ON_LOAD[:] = [f for f in checkpoint.ON_LOAD if f.__name__ != 'attach'] + [attach]
-    model = getattr(sys.modules.get('transformers.modeling_utils'), 'PreTrainedModel', None)  # None: half imported, comes again
-    for name, ours in dict(save_pretrained=_save_quantized, _upload_modified_files=_upload_quantized).items() if model else ():
+    model = getattr(sys.modules.get('transformers.modeling_utils'), 'PreTrainedModel', None)
+    if model is None: return  # half imported: once it is there, this is called again
+    for name, ours in dict(save_pretrained=_save_quantized, _upload_modified_files=_upload_quantized).items():
         setattr(model, name, _for_quantized(ours, getattr(model, name)))
 
+# %% ../nbs/05_transformers.ipynb #00d0f0c8
 def _for_quantized(ours, plain):
     "A method of transformers' models that is `ours` where a model has quantized layers."
     plain = getattr(plain, '_plain', plain)
@@ -262,16 +308,15 @@ def get_state_dict_and_metadata(self:QinsHfQuantizer, model, *args, **kwargs):
     self.quantization_config = model.config.quantization_config = _describe(model)
     state = dict(self.saving.get('state_dict') or model.state_dict())
     state[f'{next(iter(_quantized_layers(model)))}.weight'] = guard_tensor()
+    model._weight_conversions = []  # transformers reverts these when it saves
     digests = {n: tensor_digest(t) for n, t in sorted(self._as_written(model, state).items())}
     return state, shard_metadata(_config_as_written(model), digests)
 
 @patch
 def _as_written(self:QinsHfQuantizer, model, state):
-    from transformers.core_model_loading import revert_weight_conversion
     from transformers.modeling_utils import remove_tied_weights_from_state_dict
     state = {n: t for n, t in state.items() if n not in (getattr(model, '_keys_to_ignore_on_save', None) or ())}
-    state = remove_tied_weights_from_state_dict(state, model)
-    return revert_weight_conversion(model, state) if self.saving.get('save_original_format', True) else state
+    return remove_tied_weights_from_state_dict(state, model)
 
 def _config_as_written(model):
     model.config.dtype, model.config.architectures = str(model.dtype).removeprefix('torch.'), [type(model).__name__.removeprefix('FSDP')]
@@ -281,11 +326,11 @@ def _config_as_written(model):
 
 # %% ../nbs/05_transformers.ipynb #d6697c48
 def _save_quantized(plain, model, save_directory, *args, **kwargs):
-    "Writes a checkpoint that `load` reads. Raises `CheckpointError` where the files are not what was to be written, `SwapError`."
+    "Writes a checkpoint that `load` reads. Raises `SwapError`, and `CheckpointError` where other files were written."
     if not isinstance(getattr(model, 'hf_quantizer', None), QinsHfQuantizer): attach(model)
     q, d = model.hf_quantizer, Path(save_directory)
     given = inspect.signature(plain).bind(model, save_directory, *args, **kwargs).arguments
-    q.saving = {k: given[k] for k in ('state_dict', 'save_original_format') if k in given} | {'before': _stamps(d)}
+    q.saving = {k: given[k] for k in ('state_dict',) if k in given} | {'before': _stamps(d)}
     try:
         out = plain(model, save_directory, *args, **kwargs)
         if given.get('is_main_process', True): _finish_save(model, d)
@@ -318,7 +363,8 @@ def model_card(self:QinsHfQuantizer, model) -> str: # Markdown
     shared, layers = shared_weights(model), []
     for n, m in model.named_modules():
         if isinstance(m, ProjectiveLinear): layers.append(known.get(n) or LayerReport(n, (m.out_features, m.in_features), m.quantized.bpw))
-        elif ms := matrices(m): layers.append(LayerReport(n, tuple(ms[0].shape), skipped=why_skip(m, n, shared, lambda *_: False)))
+        elif ms := matrices(m):
+            layers.append(LayerReport(n, tuple(ms[0].shape), skipped=why_skip(m, n, shared, lambda *_: False)))
     return checkpoint.model_card(SwapReport(self.quantization_config.scheme, layers), model.config.to_dict(), str(model.config._name_or_path or type(model).__name__))
 
 def _upload_quantized(plain, model, working_dir, *args, **kwargs):
@@ -334,6 +380,7 @@ def _dequantize(self:QinsHfQuantizer, model, dtype=None):
     "For `model.dequantize()`: dense layers again, and a model that saves like any other."
     if isinstance(dtype, str): dtype = getattr(torch, dtype)  # as `save_pretrained` leaves it in the configuration
     for m in list(_quantized_layers(model).values()): _replace(model, m, m.dequantize(dtype))
+    model.__dict__.pop('_weight_conversions', None)
     return model
 
 register()

@@ -90,4 +90,4 @@ def __repr__(self:Inspection):
     return '\n'.join([head, '', table(rows, left=(0, 2)), '',
         *([f"{q['layers']} quantized layers: {q['weights']:,} weights at {q['bpw']:.3f} bits each, {human(q['nbytes'])}"] if q['layers'] else []),
         f"everything else: {t['dense']['weights']:,} numbers in {t['dense']['tensors']} tensors, {human(t['dense']['nbytes'])}",
-        f"in all {human(t['nbytes'])}: {t['nbytes']/t['fp32']:.3f} of FP32's {human(t['fp32'])}, {t['nbytes']/t['bf16']:.3f} of bf16's {human(t['bf16'])}; {len(self.files)} file{'s'*(len(self.files) > 1)} of {human(t['files'])}"])
+        f"in all {human(t['nbytes'])}: {t['nbytes']/max(t['fp32'], 1):.3f} of FP32's {human(t['fp32'])}, {t['nbytes']/max(t['bf16'], 1):.3f} of bf16's {human(t['bf16'])}; {len(self.files)} file{'s'*(len(self.files) > 1)} of {human(t['files'])}"])

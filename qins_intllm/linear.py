@@ -40,10 +40,11 @@ class ProjectiveLinear(nn.Linear):
 class Codes(nn.Parameter):
     "Codes or signs, which cannot be trained."
     def requires_grad_(self, requires_grad=True):
-        if requires_grad: raise WeightError(f"codes {list(self.shape)} of a quantized layer cannot be trained, nor can a copy "
-            "of the layer (PEFT's modules_to_save): train an adapter beside it, or quantize the model anew and keep it dense")
-        return self
+        if not requires_grad: return self
+        raise WeightError(f"codes {list(self.shape)} of a quantized layer cannot be trained, nor can a copy of the "
+            "layer (PEFT's modules_to_save): train an adapter beside it, or quantize the model anew and keep it dense")
 
+# %% ../nbs/02_linear.ipynb #e2612193
 @patch(as_prop=True)
 def quantized(self:ProjectiveLinear) -> QuantizedWeight:
     "The layer's weight; raises `LayoutError` when its tensors do not fit together."
@@ -92,9 +93,10 @@ def extras(linear:nn.Linear) -> str: # '' where there are none
     by = ' by accelerate' if '_hf_hook' in own else ''
     found += [f'{k} patched{by}' for k, v in own.items() if callable(v) and hasattr(type(linear), k)]
     found += [k for k in (*linear._parameters, *linear._buffers, *linear._modules) if k not in ('weight', 'bias')]
-    if weight is not None and type(weight) is not nn.Parameter: found.append(f'a weight of class {type(weight).__name__}')
+    if type(weight) not in (nn.Parameter, type(None)): found.append(f'a weight of class {type(weight).__name__}')
     return ', '.join(found)
 
+# %% ../nbs/02_linear.ipynb #f5633bab
 def _version(t): return -1 if t.is_inference() else t._version # of what is written to it
 
 _came_from = WeakKeyDictionary() # a dense layer that was decoded -> its quantized weight, and the decoded one as it was
@@ -119,6 +121,7 @@ def from_linear(cls:ProjectiveLinear,
     vars(new).update({k: v for k, v in vars(linear).items() if k not in vars(new)})
     return new.train(linear.training)
 
+# %% ../nbs/02_linear.ipynb #355b7977
 @patch
 def dequantize(self:ProjectiveLinear,
                dtype=None           # of the result; default: the bias's, or float32
@@ -153,17 +156,16 @@ def __getstate__(self:ProjectiveLinear): return vars(self) | {'_q': None}  # mad
 
 # %% ../nbs/02_linear.ipynb #081ce011
 def _read_only(shape):
-    return WeightError(f"the weight {list(shape)} of a quantized layer is read-only: it is decoded from codes, and what "
-        "is written would be lost. To change it, work on `layer.dequantize()`, a dense nn.Linear, and quantize that with "
-        "`ProjectiveLinear.from_linear`; for a tensor of your own, take `layer.weight.clone()`. An adapter that starts "
-        "with a changed weight, or is merged, needs the full-precision model")
+    return WeightError(f"the weight {list(shape)} of a quantized layer is read-only: it is decoded from codes, and "
+        "what is written would be lost. To change it, work on `layer.dequantize()`, a dense nn.Linear, and quantize "
+        "that with `ProjectiveLinear.from_linear`; for a tensor of your own, take `layer.weight.clone()`. An adapter "
+        "that starts with a changed weight, or is merged, needs the full-precision model")
 
 class DecodedWeight(torch.Tensor):
     "A weight that is decoded when its numbers are first read, and cannot be written: that raises `WeightError`."
     __torch_function__ = torch._C._disabled_torch_function_impl
     @staticmethod
-    def __new__(cls,
-                like,       # a tensor of its shape, strides and dtype
+    def __new__(cls, like,  # a tensor of its shape, strides and dtype
                 read,       # () -> plain tensor
                 device=None # default: that of `like`
                ):

@@ -12,10 +12,11 @@ import importlib, importlib.abc, sys, warnings
 TARGETS = 'transformers.quantizers.auto', 'transformers.modeling_utils'
 
 def register_now():
-    "Import `qins_intllm.hf` and let it register. A transformers that it does not fit must still work for everything else, so that is a warning."
+    """Import `qins_intllm.hf` and let it register.
+    A transformers that it does not fit must still work for everything else, so that is a warning."""
     try:
         hf = importlib.import_module('qins_intllm.hf')
-        if hasattr(hf, 'register'): hf.register()  # one that is half imported, and imports transformers itself, does so at its end
+        if hasattr(hf, 'register'): hf.register()  # one that is half imported does so at its end
     except Exception as e: warnings.warn(f"qins_intllm could not register with transformers, so QINS checkpoints will not load through it ({type(e).__name__}: {e})", RuntimeWarning, stacklevel=2)
 
 class AfterImport(importlib.abc.MetaPathFinder):

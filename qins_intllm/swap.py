@@ -58,6 +58,7 @@ def why_skip(module:nn.Module,   # a module that holds at least one matrix
     if not module.weight.numel(): return 'has no weights'
     return f'has {more}, which a quantized layer would lose' if (more := extras(module)) else ''
 
+# %% ../nbs/03_swap.ipynb #388e5b4b
 def _partner(name, shared): return shared.get(name) or next((k for k, v in shared.items() if v == name), '')
 
 # %% ../nbs/03_swap.ipynb #f7cdbe33
@@ -73,6 +74,7 @@ class LayerReport:
     skipped:str = ''        # why it stayed dense
     weights:int = None      # in all its matrices, tied ones counted once; None: those of `shape`
 
+# %% ../nbs/03_swap.ipynb #ae1b69f4
 @dataclass(repr=False)
 class SwapReport:
     "What `quantize_` did, layer by layer; prints as a table."
@@ -126,7 +128,7 @@ def quantize_(model:nn.Module,        # changed in place
     todo = [(m, l) for m, l in plan if not l.skipped]
     for m, l in todo: as_weight(m.weight, l.name)
     made = {}
-    for m, l in tqdm(todo, desc=f'quantize ({scheme})', disable=not progress):
+    for m, l in (tqdm(todo, desc=f'quantize ({scheme})') if progress else todo):
         made[id(m)] = new = ProjectiveLinear.from_linear(m, scheme, l.name)
         e = weight_error(m.weight, new.quantized)
         l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = new.quantized.bpw, e.rms_sigma, e.outlier, e.sqnr_db
@@ -154,6 +156,7 @@ def plan_swap(model:nn.Module,
         plan.append((m, LayerReport(name, tuple(ps[0].shape), skipped=why, weights=sum(new.values()))))
     return plan
 
+# %% ../nbs/03_swap.ipynb #ae4598c5
 def _in_adapter(model, name):
     "Does a module belong to a PEFT adapter, and not to the model that it adapts?"
     at = model
