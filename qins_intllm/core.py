@@ -9,14 +9,14 @@ __all__ = ['LUT_SIZE', 'TILE_LUT', 'TILE_ROWS', 'TILE_COLS', 'TILE_BYTES', 'SCHE
            'register_scheme', 'get_scheme', 'as_weight', 'encode', 'decode', 'decode_torch', 'ErrorMetrics',
            'weight_error', 'error_metrics']
 
-# %% ../nbs/00b_core.ipynb #3981eddd
+# %% ../nbs/00b_core.ipynb #988132fc
 import math
 from dataclasses import dataclass, fields
 import numpy as np, torch
 from fastcore.basics import patch
 from .threads import N_BLOCKS, compiled, over_rows
 
-# %% ../nbs/00b_core.ipynb #839cef16
+# %% ../nbs/00b_core.ipynb #a45b7666
 class QinsError(Exception):
     "Base of every error that this package raises on purpose."
 
@@ -29,7 +29,7 @@ class SchemeError(QinsError, ValueError):
 class LayoutError(QinsError, ValueError):
     "Tensors that do not fit together as one quantized weight."
 
-# %% ../nbs/00b_core.ipynb #ef9a351b
+# %% ../nbs/00b_core.ipynb #0b370bc9
 LUT_SIZE, TILE_LUT = 256, 16                 # entries of a table: rows, tiles
 TILE_ROWS, TILE_COLS, TILE_BYTES = 16, 32, 256
 
@@ -53,7 +53,7 @@ def unpack_tiles(tiles:torch.Tensor,  # [⌈out/16⌉, ⌈in/32⌉, 256] uint8, 
     c = torch.stack([t & 15, t >> 4]).permute(1, 4, 2, 3, 0, 5)   # tile, row, group, s, nibble, b
     return c.reshape(tiles.shape[0]*TILE_ROWS, tiles.shape[1]*TILE_COLS)[:n_out, :n_in]
 
-# %% ../nbs/00b_core.ipynb #cebd5761
+# %% ../nbs/00b_core.ipynb #eca6738a
 def pack_lanes(group_codes:torch.Tensor # [out, groups] uint8
               ) -> torch.Tensor:        # [⌈out/16⌉, groups, 16] uint8
     "Group codes in the order of tiles; rows that fill the last tile get code 0."
@@ -66,7 +66,7 @@ def unpack_lanes(lanes:torch.Tensor, # [⌈out/16⌉, groups, 16] uint8, as from
     "The inverse of `pack_lanes`."
     return lanes.transpose(1, 2).reshape(-1, lanes.shape[1])[:n_out]
 
-# %% ../nbs/00b_core.ipynb #2ecf98a3
+# %% ../nbs/00b_core.ipynb #4c790206
 def packed_width(n_in:int # columns of the weight
                 ) -> int: # bytes that hold one sign bit a column
     "Bytes per row of a packed sign plane: ⌈n_in/8⌉."
@@ -88,7 +88,7 @@ def unpack_signs(sign:torch.Tensor, # [out, ⌈in/8⌉] uint8, as from `pack_sig
     bits = torch.arange(8, dtype=torch.uint8, device=sign.device)[None, :, None]
     return ((sign[:, None, :] >> bits) & 1).bool().flatten(1)[:, :n_in]
 
-# %% ../nbs/00b_core.ipynb #41eb32f3
+# %% ../nbs/00b_core.ipynb #0649d69a
 def weight_layout(n_out:int, n_in:int,  # shape of the dense weight
                   tiles=False,          # a table of 16 entries, in tiles?
                   group=None,           # weights that share a group code, a multiple of 32; None: no groups (in tiles: 32)
@@ -109,7 +109,7 @@ def weight_layout(n_out:int, n_in:int,  # shape of the dense weight
     if sign: out |= dict(sign=((n_out, packed_width(n_in)), u8))
     return out
 
-# %% ../nbs/00b_core.ipynb #58e7ab5e
+# %% ../nbs/00b_core.ipynb #adbaa390
 @dataclass(eq=False)
 class QuantizedWeight:
     "A weight `[out, in]` as codes, tables and scales; checks that they fit together. Raises `LayoutError`."
@@ -133,7 +133,7 @@ class QuantizedWeight:
         self.group = self._group()
         self.check()
 
-# %% ../nbs/00b_core.ipynb #4928dd38
+# %% ../nbs/00b_core.ipynb #069478de
 @patch(as_prop=True)
 def shape(self:QuantizedWeight) -> torch.Size:
     "Shape of the dense weight, [out, in]."
@@ -161,7 +161,7 @@ def check(self:QuantizedWeight):
            for k, (shape, dt) in want.items() if (t := getattr(self, k)) is None or t.shape != torch.Size(shape) or t.dtype != dt]
     if bad: raise LayoutError("; ".join(bad))
 
-# %% ../nbs/00b_core.ipynb #f08d4d47
+# %% ../nbs/00b_core.ipynb #5b81ce09
 @patch
 def tensors(self:QuantizedWeight) -> dict: # name -> tensor
     "What is stored for this weight, in the order of the format."
@@ -191,7 +191,7 @@ def to(self:QuantizedWeight, device) -> QuantizedWeight:
 def __repr__(self:QuantizedWeight):
     return f"QuantizedWeight({self.scheme}, {self.shape[0]}×{self.shape[1]}, {self.bpw:.3f} bits per weight)"
 
-# %% ../nbs/00b_core.ipynb #da379893
+# %% ../nbs/00b_core.ipynb #a853fc90
 @dataclass(frozen=True)
 class Scheme:
     "A way to choose codes, tables and scales from a dense weight. Raises `SchemeError` where its layout contradicts itself."
@@ -217,7 +217,7 @@ class Scheme:
         "Bytes stored for an [n_out, n_in] weight."
         return sum(math.prod(s)*dt.itemsize for s, dt in self.layout(n_out, n_in).values())
 
-# %% ../nbs/00b_core.ipynb #ec5cdd7a
+# %% ../nbs/00b_core.ipynb #f476e096
 SCHEMES = {}              # name -> Scheme; `qins_intllm.schemes` registers those of this package
 DEFAULT_SCHEME = 'qins8'  # what every command and function uses unless told otherwise
 
@@ -238,7 +238,7 @@ def get_scheme(scheme) -> Scheme:  # a name, or a Scheme (returned as it is)
     raise SchemeError(f"unknown scheme {scheme!r}; known: {', '.join(sorted(SCHEMES))}. "
                       "A scheme of your own has to be registered with register_scheme first")
 
-# %% ../nbs/00b_core.ipynb #b0cdd173
+# %% ../nbs/00b_core.ipynb #44e6f90c
 def as_weight(weight:torch.Tensor,  # [out, in], any floating dtype and device
               name='weight'         # what an error calls it
              ) -> torch.Tensor:     # [out, in] float32, contiguous, on the CPU
@@ -249,6 +249,7 @@ def as_weight(weight:torch.Tensor,  # [out, in], any floating dtype and device
     if not weight.is_floating_point(): raise WeightError(f"{name}: expected a floating-point dtype, got {weight.dtype}")
     w, bad, step = weight.detach().to('cpu', torch.float32).contiguous(), 0, max(1, 2**24//weight.shape[1])
     for i, rows in enumerate(w.split(step)):  # blocks: no mask as large as the layer
+        if torch.stack(rows.aminmax()).isfinite().all(): continue
         at = (~torch.isfinite(rows)).nonzero()
         if not bad and len(at): first = at[0] + torch.tensor([i*step, 0])
         bad += len(at)
@@ -256,7 +257,7 @@ def as_weight(weight:torch.Tensor,  # [out, in], any floating dtype and device
                               f"column {first[1]}; repair the checkpoint before quantizing it")
     return w
 
-# %% ../nbs/00b_core.ipynb #b889aed6
+# %% ../nbs/00b_core.ipynb #8eaaef3a
 def encode(weight:torch.Tensor,    # [out, in], any floating dtype and device
            scheme=DEFAULT_SCHEME,  # name of a registered scheme, or a Scheme
            name='weight'           # what an error calls it
@@ -271,7 +272,7 @@ def encode(weight:torch.Tensor,    # [out, in], any floating dtype and device
     q.scheme, q.group = s.name, s.group
     return q if weight.device.type == 'cpu' else q.to(weight.device)
 
-# %% ../nbs/00b_core.ipynb #67651eba
+# %% ../nbs/00b_core.ipynb #6d0a604d
 @compiled()
 def _row_codes(codes, i, out):
     "Table indices of row i, from either layout."
@@ -295,7 +296,7 @@ def _decode_rows(codes, lut, e, s, r, c, sign, group, out, lo, hi):
         for b in range(8 if w else 0):
             for j in range(b*w, min(n_in, (b+1)*w)): out[i-lo, j] *= np.float32(1 - 2*((sign[i, j - b*w] >> b) & 1))
 
-# %% ../nbs/00b_core.ipynb #293c5b4d
+# %% ../nbs/00b_core.ipynb #7da11d28
 def _arrays(q):
     "A weight for compiled loops: codes, lut, group codes [out, groups], scale_lut, r, c, sign, group; ones for what is absent."
     (n_out, n_in), zeros = q.shape, lambda *s: torch.zeros(s, dtype=torch.uint8, device='cpu')
@@ -317,7 +318,7 @@ def decode(q:QuantizedWeight,  # a quantized weight
     over_rows(lambda _, i, j: _decode_rows(*a, o[i:j], lo+i, lo+j), len(o))
     return out
 
-# %% ../nbs/00b_core.ipynb #5b66f711
+# %% ../nbs/00b_core.ipynb #06620119
 def decode_torch(q:QuantizedWeight, lo=0, hi=None, # rows lo..hi
                  dtype=torch.float32               # float64 for a reference free of rounding
                 ) -> torch.Tensor:                 # [hi−lo, in]
@@ -333,7 +334,7 @@ def decode_torch(q:QuantizedWeight, lo=0, hi=None, # rows lo..hi
     if q.row_scale is not None: w = w*q.row_scale[lo:hi, None].to(dtype)
     return w if q.sign is None else torch.where(unpack_signs(q.sign[lo:hi], q.shape[1]), -w, w)
 
-# %% ../nbs/00b_core.ipynb #fbd74866
+# %% ../nbs/00b_core.ipynb #955bc165
 @dataclass
 class ErrorMetrics:
     "Distance of a decoded weight from the original."
@@ -344,7 +345,7 @@ class ErrorMetrics:
     relative:float   # mean |error| ÷ mean |weight|
     outlier:float    # largest |weight| ÷ standard deviation
 
-# %% ../nbs/00b_core.ipynb #d0010d36
+# %% ../nbs/00b_core.ipynb #64a7086a
 @compiled(fastmath={'reassoc', 'contract', 'nsz'})
 def _error_sums(w, codes, lut, e, s, r, c, sign, group, lo, hi, out):
     n_in = len(c)
@@ -362,7 +363,7 @@ def _error_sums(w, codes, lut, e, s, r, c, sign, group, lo, hi, out):
         for j in range(n_in): d = max(d, abs(np.float64(row[0, j]) - np.float64(w[i, j])))
         out[2] = max(out[2], d); out[5] = max(out[5], m)
 
-# %% ../nbs/00b_core.ipynb #17194f2f
+# %% ../nbs/00b_core.ipynb #77c37e5c
 def _metrics(s, n) -> ErrorMetrics: # sums |e|, e², max|e|, |w|, w², max|w|, w over n weights
     "The figures from their sums; 0/0 is 0 (an exact zero layer), x/0 is inf."
     ratio = lambda a, b: a/b if b > 0 else (0. if a == 0 else math.inf)
@@ -371,7 +372,7 @@ def _metrics(s, n) -> ErrorMetrics: # sums |e|, e², max|e|, |w|, w², max|w|, w
     return ErrorMetrics(s[0]/n, s[2], ratio(math.sqrt(s[1]/n), sigma), 10*math.log10(snr) if 0 < snr < math.inf else snr or -math.inf,
                         ratio(s[0], s[3]), ratio(s[5], sigma))
 
-# %% ../nbs/00b_core.ipynb #decadec3
+# %% ../nbs/00b_core.ipynb #5e5b94b7
 def weight_error(weight:torch.Tensor,  # [out, in] the original, any float dtype
                  q:QuantizedWeight     # what it was quantized to
                 ) -> ErrorMetrics:

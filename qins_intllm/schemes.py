@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['REPORT_TEST1', 'REPORT_BACK1', 'REPORT_MEAN1', 'REPORT_MEAN2', 'REPORT_MAX2', 'REPORT_FORWARD3', 'REPORT_RANGE',
-           'SWEEPS', 'COL_RANGE', 'GROUP8', 'SMALL_FLOATS', 'GROUP4', 'TOP4', 'BELOW', 'ABOVE', 'CELLS', 'SPAN',
-           'NORMAL_LEVELS', 'FIT_SAMPLE', 'FIT_STEPS', 'report_layer', 'Check', 'report_test1', 'report_test2',
-           'report_test3', 'report_tests', 'balance', 'column_scales', 'inverse', 'group_tops', 'shift', 'scale_table',
-           'keep_finite', 'small_floats', 'error_tables', 'Levels4', 'fit_levels']
+           'SWEEPS', 'COL_RANGE', 'GROUP8', 'LARGE', 'SMALL_FLOATS', 'GROUP4', 'TOP4', 'BELOW', 'ABOVE', 'CELLS',
+           'SPAN', 'FAST', 'NORMAL_LEVELS', 'FIT_SAMPLE', 'FIT_STEPS', 'report_layer', 'Check', 'report_test1',
+           'report_test2', 'report_test3', 'report_tests', 'balance', 'column_scales', 'inverse', 'group_tops', 'shift',
+           'scale_table', 'keep_finite', 'small_floats', 'error_tables', 'Layer4', 'lloyd_step', 'fit_levels',
+           'encode_qins4']
 
-# %% ../nbs/00c_schemes.ipynb #da83e3e0
+# %% ../nbs/00c_schemes.ipynb #dc6623d7
 import math
 from dataclasses import dataclass, fields
 import numpy as np, torch
@@ -17,7 +18,7 @@ from .core import (LUT_SIZE, TILE_COLS, QuantizedWeight, Scheme, decode, encode,
                               register_scheme, unpack_tiles)
 from .threads import N_BLOCKS, compiled, over_rows
 
-# %% ../nbs/00c_schemes.ipynb #3c60f148
+# %% ../nbs/00c_schemes.ipynb #6009c850
 @compiled()
 def _encode_linear(w, top, codes, sign, lo, hi):
     n_in, n8 = w.shape[1], sign.shape[1]
@@ -37,7 +38,7 @@ def _encode_qins9(w): # float32 [out, in]
 register_scheme(Scheme('qins9', _encode_qins9, "the report's: linear table, one scale a layer, 8-bit magnitude + sign",
                        row_scale=False, col_scale=False, sign=True, min_code=1), replace=True);
 
-# %% ../nbs/00c_schemes.ipynb #e5dbe33f
+# %% ../nbs/00c_schemes.ipynb #e6bae328
 REPORT_TEST1 = [-0.1098, 0.1841, -0.2164]   # the report's three weights ...
 REPORT_BACK1 = [-0.1099, 0.1840, -0.2164]   # ... and what they came back as
 REPORT_MEAN1, REPORT_MEAN2, REPORT_MAX2, REPORT_FORWARD3 = 6.0e-5, 1.0e-4, 2.0e-4, 2.6e-3
@@ -48,7 +49,7 @@ def report_layer(seed=0) -> torch.Tensor: # [3072, 768] float32
     w = torch.randn(3072, 768, generator=torch.Generator().manual_seed(seed))*0.02
     return w*(REPORT_RANGE/w.abs().max())
 
-# %% ../nbs/00c_schemes.ipynb #01c4fb3c
+# %% ../nbs/00c_schemes.ipynb #4fcf9ba6
 @dataclass
 class Check:
     "One measured figure against its bound."
@@ -67,7 +68,7 @@ def report_test1(roundtrip=None # [out, in] -> [out, in]; default: qins9
     return [Check('three weights, mean error', (back - w).abs().mean().item(), REPORT_MEAN1),
             Check('three weights, distance from the reported values', (back - torch.tensor([REPORT_BACK1])).abs().max().item(), 0.5e-4)]
 
-# %% ../nbs/00c_schemes.ipynb #3f276e4d
+# %% ../nbs/00c_schemes.ipynb #1ab0fb9f
 def report_test2(roundtrip=None) -> list:
     "The report's test 2: a 768 → 3072 layer; bounds Δ/4 and Δ/2 of linear rounding, and the report's own."
     f = roundtrip or (lambda w: decode(encode(w, 'qins9')))
@@ -86,7 +87,7 @@ def report_tests(roundtrip=None # [out, in] -> [out, in]; default: qins9
     "The report's three tests, as checks with measured numbers."
     return report_test1(roundtrip) + report_test2(roundtrip) + report_test3(roundtrip)
 
-# %% ../nbs/00c_schemes.ipynb #56ff0c0f
+# %% ../nbs/00c_schemes.ipynb #01fa98da
 @compiled(fastmath={'reassoc', 'contract'})
 def _sweep_rows(w, iv, u, acc, lo, hi):  # u_i = mean_j w²·iv_j; acc_j += w²/u_i
     n_in = w.shape[1]
@@ -99,7 +100,7 @@ def _sweep_rows(w, iv, u, acc, lo, hi):  # u_i = mean_j w²·iv_j; acc_j += w²/
         for j in range(n_in):
             x = np.float64(w[i, j]); acc[j] += x*x*k
 
-# %% ../nbs/00c_schemes.ipynb #36531fff
+# %% ../nbs/00c_schemes.ipynb #814e6dee
 SWEEPS = 4  # row and column energies agree to about 1 % after four, also where both vary by a factor of 100
 COL_RANGE = 2.**32
 
@@ -121,7 +122,7 @@ def column_scales(w:np.ndarray) -> np.ndarray: # [out, in] float32 -> [in] float
     if not c.any(): return c.astype(np.float32)
     return np.where(c > 0, np.clip(c/np.median(c[c > 0]), 1/COL_RANGE, COL_RANGE), 0).astype(np.float32)
 
-# %% ../nbs/00c_schemes.ipynb #c47267aa
+# %% ../nbs/00c_schemes.ipynb #96dafe69
 @compiled()
 def _group_tops(w, ic, group, top, lo, hi):
     for i in range(lo, hi):
@@ -148,19 +149,20 @@ def shift(top:float) -> int: # the largest scale
     e = math.frexp(top)[1]
     return max(0, e - 126) + min(0, e + 80) if top > 0 else 0
 
-# %% ../nbs/00c_schemes.ipynb #5a5a5599
+# %% ../nbs/00c_schemes.ipynb #c0d501bd
 def scale_table(top:np.ndarray # [out, groups] float64, the least scale of each group
                ) -> tuple:     # [256] float32; [out, groups] uint8
     "A geometric table of scales, and for each group the smallest entry that is large enough."
     table, some = np.zeros(LUT_SIZE), top > 0
     if some.any():
-        low = top[some].min()
-        table[1:] = low*np.exp2(np.log2(top.max()/low)*np.arange(255)/254)
+        low, high = top[some].min(), top.max()
+        table[1:] = low*np.exp2(np.log2(high/low)*np.arange(255)/254)
+        table[255] = high
     s = np.maximum(table, np.finfo(np.float32).tiny*(table > 0)).astype(np.float32)
     s[s < table] = np.nextafter(s[s < table], np.float32(np.inf))
-    s[255] = max(s[255], np.nextafter(np.float32(top.max()), np.float32(np.inf))) if s[255] < top.max() else s[255]
     return s, np.where(some, 1 + np.searchsorted(s[1:].astype(np.float64), top), 0).astype(np.uint8)
 
+# %% ../nbs/00c_schemes.ipynb #27276079
 @compiled()
 def _round_linear(w, ic, e, inv, group, codes, lo, hi):
     for i in range(lo, hi):
@@ -169,7 +171,6 @@ def _round_linear(w, ic, e, inv, group, codes, lo, hi):
             for j in range(g*group, min(w.shape[1], (g+1)*group)):
                 codes[i, j] = np.uint8(128 + min(127., max(-127., np.rint(np.float64(w[i, j])*ic[j]*k))))
 
-# %% ../nbs/00c_schemes.ipynb #03808cec
 def keep_finite(q:QuantizedWeight) -> QuantizedWeight:
     "Codes that would decode beyond float32's largest number step towards zero; for weights near that limit."
     codes, zero = unpack_tiles(q.codes, *q.shape) if q.tiles else q.codes, q.lut.abs().argmin().int()
@@ -178,7 +179,8 @@ def keep_finite(q:QuantizedWeight) -> QuantizedWeight:
         q.codes = pack_tiles(codes) if q.tiles else codes
     return q
 
-GROUP8 = 64
+# %% ../nbs/00c_schemes.ipynb #2fde0844
+GROUP8, LARGE = 64, 1e38  # weights of a group; where rounding may reach infinity
 
 def _encode_qins8(w): # float32 [out, in]
     w = w.numpy(); c = column_scales(w)
@@ -186,25 +188,26 @@ def _encode_qins8(w): # float32 [out, in]
     c, (s, e), codes = np.ldexp(c, k), scale_table(np.ldexp(top, -k)), torch.empty(w.shape, dtype=torch.uint8)
     a = w, inverse(c), e, 127*inverse(s), GROUP8, codes.numpy()
     over_rows(lambda _, lo, hi: _round_linear(*a, lo, hi), len(w))
-    lut = (torch.arange(LUT_SIZE, dtype=torch.float32) - 128)/127
-    q = QuantizedWeight(codes, lut, torch.from_numpy(e), torch.from_numpy(s), col_scale=torch.from_numpy(c), scheme='qins8', group=GROUP8)
-    return keep_finite(q) if np.abs(top).max() > 1e38 else q
+    lut, tensor = (torch.arange(LUT_SIZE, dtype=torch.float32) - 128)/127, torch.from_numpy
+    q = QuantizedWeight(codes, lut, tensor(e), tensor(s), col_scale=tensor(c), scheme='qins8', group=GROUP8)
+    return keep_finite(q) if max(w.max(), -w.min()) > LARGE else q
 
-register_scheme(Scheme('qins8', _encode_qins8, 'column scales, groups of 64, 255 even levels', group=GROUP8, row_scale=False, min_code=1), replace=True);
+register_scheme(Scheme('qins8', _encode_qins8, 'column scales, groups of 64, 255 even levels', group=GROUP8,
+                       row_scale=False, min_code=1), replace=True);
 
-# %% ../nbs/00c_schemes.ipynb #f18c48a0
+# %% ../nbs/00c_schemes.ipynb #d10268d2
 def small_floats() -> np.ndarray: # [256] float32
     "Value of each group code: a sign, three bits of exponent, four of mantissa; 0 and 128 are 0."
     m = np.arange(128)
     v = np.where(m > 0, (1 + (m & 15)/16)*2.**((m >> 4) - 7), 0)
-    return np.concatenate([v, -v]).astype(np.float32) + np.float32(0) # no -0
+    return np.concatenate([v, 0 - v]).astype(np.float32)
 
 SMALL_FLOATS = small_floats()
 
-# %% ../nbs/00c_schemes.ipynb #f09a46ce
-GROUP4 = TILE_COLS
-TOP4 = 1.75            # a row's largest group in units of its row scale: there is room above it in SMALL_FLOATS
-BELOW, ABOVE = 4, 5    # group codes tried around the one whose scale just holds the largest weight
+# %% ../nbs/00c_schemes.ipynb #8be3cd99
+GROUP4 = TILE_COLS        # weights of a group: the width of a tile
+TOP4 = 1.75               # a row's largest group in units of its row scale: there is room above it in SMALL_FLOATS
+BELOW, ABOVE = 4, 5       # group codes tried around the one whose scale just holds the largest weight
 CELLS, SPAN = 1024, 1.375 # cells of the table of errors, which reaches from -SPAN to SPAN
 
 def error_tables(levels:np.ndarray # [16] float64, increasing, the largest ±1
@@ -214,95 +217,100 @@ def error_tables(levels:np.ndarray # [16] float64, increasing, the largest ±1
     return tuple((np.abs(y - t).min(1)**2).astype(np.float32) for t in (levels, -levels))
 
 @compiled()
-def _normalised(w, ic, ir, x): # one row divided by its scales; x ends in zeros
+def _normalised(w, ic, ir, x): # one row divided by its scales; x may end in zeros
     for j in range(len(w)): x[j] = np.float32(np.float64(w[j])*ic[j]*ir)
 
-@compiled(fastmath={'reassoc', 'contract', 'nsz'})
-def _choose_scales(w, ic, ir, weight, plus, minus, scales, e, lo, hi):
-    "For each group the signed scale of least squared error."
-    unit, half = np.float32(CELLS/2/SPAN), np.float32(CELLS/2 + .5)
+# %% ../nbs/00c_schemes.ipynb #b9e9e61f
+FAST = {'reassoc', 'contract', 'nsz', 'nnan', 'ninf'}
+
+@compiled(fastmath=FAST)
+def _two_errors(x, weight, plus, minus, k): # of a group, for a positive and a negative scale, k = CELLS/2/SPAN/|scale|
+    a = b = np.float32(0)
+    for j in range(GROUP4):
+        cell = np.uint32(np.int32(x[j]*k + np.float32(CELLS/2 + .5)))
+        a += weight[j]*plus[cell]; b += weight[j]*minus[cell]
+    return a, b
+
+@compiled(fastmath=FAST)
+def _best_scale(x, weight, plus, minus, scales): # of a group -> group code; 0 where nothing is better than zeros
+    code, top, best = 0, np.float32(0), np.float32(0)
+    for j in range(GROUP4): top = max(top, abs(x[j])); best += weight[j]*x[j]*x[j]
+    first = np.searchsorted(scales, top)
+    for m in range(max(1, first - BELOW), min(127, first + ABOVE) + 1):
+        a, b = _two_errors(x, weight, plus, minus, np.float32(CELLS/2/SPAN)/scales[m])
+        s = scales[m]*scales[m]
+        if a*s < best: best = a*s; code = m
+        if b*s < best: best = b*s; code = m + 128
+    return code
+
+# %% ../nbs/00c_schemes.ipynb #e7a4dd78
+@compiled()
+def _assign(w, ic, ir, weight, plus, minus, mid, scales, inv, e, codes, lo, hi): # scales of groups, then the nearest levels
     x = np.zeros(len(weight), np.float32)
     for i in range(lo, hi):
         _normalised(w[i], ic, ir[i], x)
         for g in range(e.shape[1]):
-            t = best = np.float32(0)
-            for j in range(32*g, 32*g + 32):
-                t = max(t, abs(x[j])); best += weight[j]*x[j]*x[j]
-            e[i, g] = 0
-            m0 = np.searchsorted(scales[:128], t)
-            for m in range(max(1, m0 - BELOW), min(127, m0 + ABOVE) + 1):
-                s, a, b = scales[m], np.float32(0), np.float32(0)
-                k = unit/s
-                for j in range(32*g, 32*g + 32):
-                    cell = np.uint32(np.int32(x[j]*k + half))
-                    a += weight[j]*plus[cell]; b += weight[j]*minus[cell]
-                if a*s*s < best: best = a*s*s; e[i, g] = m
-                if b*s*s < best: best = b*s*s; e[i, g] = m + 128
-
-# %% ../nbs/00c_schemes.ipynb #fda37a54
-@compiled()
-def _nearest_levels(w, ic, ir, mid, inv, e, codes, lo, hi):
-    x = np.zeros(GROUP4*e.shape[1], np.float32)
-    for i in range(lo, hi):
-        _normalised(w[i], ic, ir[i], x)
-        for g in range(e.shape[1]):
+            j0 = GROUP4*g
+            e[i, g] = _best_scale(x[j0:j0 + GROUP4], weight[j0:j0 + GROUP4], plus, minus, scales)
             k = inv[e[i, g]]
-            for j in range(32*g, min(len(ic), 32*g + 32)):
+            for j in range(j0, min(len(ic), j0 + GROUP4)):
                 y, n = x[j]*k, 0
                 for b in range(15): n += y > mid[b]
                 codes[i, j] = n
 
+class Layer4:
+    "A layer on its way to `qins4`: group codes and codes for given levels."
+    def __init__(self, w, c, r, weight): # [out, in], [in], [out] float32; [in, padded to whole groups] float32
+        self.w, self.ic, self.ir, self.weight = w, inverse(c), inverse(r), weight
+        self.e, self.codes = np.empty((len(w), len(weight)//GROUP4), np.uint8), np.empty(w.shape, np.uint8)
+    def assign(self, levels): # [16] float64
+        mid, inv = ((levels[1:] + levels[:-1])/2).astype(np.float32), inverse(SMALL_FLOATS).astype(np.float32)
+        a = self.w, self.ic, self.ir, self.weight, *error_tables(levels), mid, SMALL_FLOATS[:128].copy(), inv, self.e, self.codes
+        over_rows(lambda _, lo, hi: _assign(*a, lo, hi), len(self.w))
+
+# %% ../nbs/00c_schemes.ipynb #9363d9b2
+NORMAL_LEVELS = np.array([-127, -100, -78, -61, -47, -33, -21, -9, 2, 14, 25, 37, 50, 65, 82, 105])/127 # fitted to a normal weight
+FIT_SAMPLE, FIT_STEPS = 2**17, 12
+
 @compiled()
 def _level_sums(w, ic, ir, weight, scales, e, codes, sums, lo, hi): # += Σ s·x, Σ s² by level
-    x = np.zeros(GROUP4*e.shape[1], np.float32)
+    x = np.zeros(len(weight), np.float32)
     for i in range(lo, hi):
         _normalised(w[i], ic, ir[i], x)
         for j in range(len(ic)):
-            s = np.float64(scales[e[i, j//32]]); k = codes[i, j]
+            s, k = np.float64(scales[e[i, j//GROUP4]]), codes[i, j]
             sums[0, k] += weight[j]*s*x[j]; sums[1, k] += weight[j]*s*s
 
-class Levels4: # one layer on its way to qins4: weight, scales, and what each pass over it needs
-    def __init__(self, w, c, r, weight):
-        self.w, self.ic, self.ir, self.weight = w, inverse(c), inverse(r), weight
-        self.e = np.empty((len(w), -(-w.shape[1]//GROUP4)), np.uint8)
-        self.codes = np.empty(w.shape, np.uint8)
-    def assign(self, levels): # [16] float64
-        "The best scale of each group and the nearest level of each weight."
-        plus, minus = error_tables(levels)
-        mid, inv = ((levels[1:] + levels[:-1])/2).astype(np.float32), inverse(SMALL_FLOATS).astype(np.float32)
-        def rows(_, lo, hi):
-            _choose_scales(self.w, self.ic, self.ir, self.weight, plus, minus, SMALL_FLOATS, self.e, lo, hi)
-            _nearest_levels(self.w, self.ic, self.ir, mid, inv, self.e, self.codes, lo, hi)
-        over_rows(rows, len(self.w))
-    def sums(self):
-        out = np.zeros((N_BLOCKS, 2, 16))
-        over_rows(lambda b, lo, hi: _level_sums(self.w, self.ic, self.ir, self.weight, SMALL_FLOATS, self.e, self.codes, out[b], lo, hi), len(self.w))
-        return out.sum(0)
-
-# %% ../nbs/00c_schemes.ipynb #b562c555
-NORMAL_LEVELS = np.array([-127, -101, -79, -62, -48, -35, -24, -13, -2, 9, 21, 34, 47, 63, 82, 108])/127 # fitted to a normal weight
-FIT_SAMPLE, FIT_STEPS = 2**19, 16
+def lloyd_step(layer:Layer4, levels:np.ndarray) -> np.ndarray: # [16] float64
+    "Better levels for the scales and codes that these lead to."
+    layer.assign(levels)
+    sums, l = np.zeros((N_BLOCKS, 2, 16)), layer
+    over_rows(lambda b, lo, hi: _level_sums(l.w, l.ic, l.ir, l.weight, SMALL_FLOATS, l.e, l.codes, sums[b], lo, hi), len(l.w))
+    a, b = sums.sum(0)
+    t = np.sort(np.divide(a, b, out=levels.copy(), where=b > 0))
+    return t/np.abs(t).max() if t.any() else levels
 
 def fit_levels(w, c, r, weight) -> np.ndarray: # [16] float64, whole multiples of 1/127, the largest ±1
-    "Levels of least squared error: scales and levels by turns (weighted Lloyd steps), on rows of all sizes where the layer is large."
+    "Levels of least squared error, on rows of all sizes where the layer is large."
     rows = np.argsort(r, kind='stable')[::max(1, w.size//FIT_SAMPLE)]
-    layer, t = Levels4(w[rows], c, r[rows], weight), NORMAL_LEVELS
-    for _ in range(FIT_STEPS):
-        layer.assign(t)
-        a, b = layer.sums()
-        t = np.sort(np.divide(a, b, out=t.copy(), where=b > 0))
-        t = t/np.abs(t).max() if np.abs(t).max() > 0 else NORMAL_LEVELS
+    layer, t = Layer4(w[rows], c, r[rows], weight), NORMAL_LEVELS
+    for _ in range(FIT_STEPS): t = lloyd_step(layer, t)
     return np.rint(127*t)/127
 
-def _encode_qins4(w): # float32 [out, in]
+# %% ../nbs/00c_schemes.ipynb #4addade2
+def encode_qins4(w:torch.Tensor,   # [out, in] float32, finite
+                 importance=None   # [in] float32, what a squared error in each balanced column counts; None: 1
+                ) -> QuantizedWeight:
+    "Column scales, row scales, fitted levels, group codes, codes."
     w = w.numpy(); c = column_scales(w)
     top = group_tops(w, c, GROUP4).max(1); k = shift(top.max())
     c, r = np.ldexp(c, k), np.ldexp(top/TOP4, -k).astype(np.float32)
-    weight = np.pad(np.ones(w.shape[1], np.float32), (0, -w.shape[1] % GROUP4))
-    t = fit_levels(w, c, r, weight)
-    layer = Levels4(w, c, r, weight); layer.assign(t)
-    q = QuantizedWeight(pack_tiles(torch.from_numpy(layer.codes)), torch.from_numpy(t.astype(np.float32)), pack_lanes(torch.from_numpy(layer.e)),
-                        torch.from_numpy(SMALL_FLOATS.copy()), torch.from_numpy(r), torch.from_numpy(c), scheme='qins4')
-    return keep_finite(q) if top.max() > 1e38 else q
+    weight = np.ones(w.shape[1], np.float32) if importance is None else np.asarray(importance, np.float32)
+    weight = np.pad(weight, (0, -w.shape[1] % GROUP4))
+    levels, layer, tensor = fit_levels(w, c, r, weight), Layer4(w, c, r, weight), torch.from_numpy
+    layer.assign(levels)
+    q = QuantizedWeight(pack_tiles(tensor(layer.codes)), tensor(levels.astype(np.float32)), pack_lanes(tensor(layer.e)),
+                        tensor(SMALL_FLOATS.copy()), tensor(r), tensor(c), scheme='qins4')
+    return keep_finite(q) if max(w.max(), -w.min()) > LARGE else q
 
-register_scheme(Scheme('qins4', _encode_qins4, 'column scales, groups of 32, 16 levels fitted to the layer', tiles=True), replace=True);
+register_scheme(Scheme('qins4', encode_qins4, 'column scales, groups of 32, 16 levels fitted to the layer', tiles=True), replace=True);
