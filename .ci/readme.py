@@ -27,7 +27,7 @@ def readme():
     body = re.sub(r'\]\((?!https?:|#|/|nbs/)([\w/.-]+\.ipynb)', r'](nbs/\1', body)
     return '<!-- Made from nbs/index.ipynb by `python .ci/readme.py`; edit the notebook. -->\n' + re.sub(r'\n{3,}', '\n\n', body).strip() + '\n'
 
-PICTURES = {'images/rate_distortion.png': ('00a_quality.ipynb', 'fig-cap: "Bits per weight against error')}  # file -> notebook, and what its cell's caption begins with
+PICTURES = {'images/rate_distortion.png': ('00d_quality.ipynb', 'fig-cap: "Bits per weight against error')}  # file -> notebook, and what its cell's caption begins with
 
 def picture(nb, caption):
     "The picture that a cell of a notebook stores."
