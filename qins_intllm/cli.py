@@ -240,7 +240,7 @@ def _savefig(result, path):
 @app.command()
 def bench(model:Optional[str]=typer.Argument(None, help="Full-precision directory, hub id, or 'demo'."),
           synthetic:Optional[str]=typer.Option(None, help='A shape instead of a model: phi-3.5-mini.'),
-          contenders:str=typer.Option('qins8,qins9,bf16,int8pack,torchao,quanto,bitsandbytes,llama.cpp', help='Comma-separated; the first is what the others are compared with.'),
+          contenders:Optional[str]=typer.Option(None, help='Comma-separated; the first is what the others are compared with. Default: all that can run.'),
           tokens:int=typer.Option(24, min=1, help='Tokens that each decodes.'),
           prompt_lengths:str=typer.Option('128,512', help='Comma-separated lengths for prefill.'),
           kernels:bool=typer.Option(False, '--kernels', help='Single products instead of whole models: which backend runs, and how fast.'),
@@ -259,7 +259,8 @@ def bench(model:Optional[str]=typer.Argument(None, help="Full-precision director
         if json_file: _write_json(json_file, k.to_json())
         if plot: _savefig(k, plot)
         return 0
-    r = B.bench(synthetic or model, tuple(c.strip() for c in contenders.split(',')), tokens, lengths, progress=_watched())
+    names = contenders and tuple(c.strip() for c in contenders.split(','))
+    r = B.bench(synthetic or model, names, tokens, lengths, progress=_watched())
     if str(json_file) != '-': _say(r)
     if json_file: _write_json(json_file, r.to_json())
     if plot: _savefig(r, plot)

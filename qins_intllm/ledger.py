@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil, torch
 from torch import nn
 from fastcore.basics import patch
-from .core import QinsError, unpack_signs
+from .core import DEFAULT_SCHEME, QinsError, unpack_signs, unpack_tiles
 from .linear import ProjectiveLinear
 from .swap import table
 from .files import Source, human, map_tensors, read_header
@@ -119,7 +119,8 @@ def _warm_up(source, dtype):
     build_skeleton(source)
     x = torch.zeros(40, 64, dtype=dtype or torch.bfloat16)
     with torch.inference_mode():
-        layer = ProjectiveLinear.from_linear(nn.Linear(64, 64, dtype=x.dtype))
+        scheme = source.config()['quantization_config']['scheme'] if is_quantized(source) else DEFAULT_SCHEME
+        layer = ProjectiveLinear.from_linear(nn.Linear(64, 64, dtype=x.dtype), scheme)
         for n in (1, 40): layer(x[:n]); nn.functional.scaled_dot_product_attention(*[x[None, None, :n]]*3)
 
 def _trim(): # hand freed memory back, so that it cannot hide what comes next
@@ -264,9 +265,11 @@ def code_entropy(codes:torch.Tensor,  # [out, in] uint8
 def code_entropies(src      # 'demo'-like name, Source, or model with quantized layers
                   ) -> dict: # layer -> (bits stored for code and sign, entropy)
     "Entropy of the codes of every quantized layer; files are mapped, one layer at a time is read."
-    if isinstance(src, nn.Module): parts = {n: (m.codes, m.sign) for n, m in src.named_modules() if isinstance(m, ProjectiveLinear)}
+    if isinstance(src, nn.Module): parts = {n: (m.codes, m.sign, m.quantized.shape) for n, m in src.named_modules() if isinstance(m, ProjectiveLinear)}
     else:
         source = src if isinstance(src, Source) else resolve(src)
         ts = {n: t for f in source.shards() for n, t in map_tensors(source.path(f)).items()}
-        parts = {n[:-6]: (t, ts.get(n[:-6] + '.sign')) for n, t in ts.items() if n.endswith('.codes')}
-    return {n: (8*(c.numel() + (0 if s is None else s.numel()))/c.numel(), code_entropy(c, s)) for n, (c, s) in parts.items()}
+        shapes = {n: t.shape for n, t in ts.items()}
+        parts = {n[:-6]: (t, ts.get(n[:-6] + '.sign'), weight_shape(n[:-6], shapes)) for n, t in ts.items() if n.endswith('.codes')}
+    stored = lambda c, s: 8*(c.numel() + (0 if s is None else s.numel()))
+    return {n: (stored(c, s)/math.prod(shape), code_entropy(c if c.ndim == 2 else unpack_tiles(c, *shape), s)) for n, (c, s, shape) in parts.items()}

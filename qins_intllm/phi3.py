@@ -52,13 +52,13 @@ def layer_map(config      # dict, path of a model's directory, or hub id
 
 @patch
 def __repr__(self:LayerMap):
-    rows = [('layer', 'shape', 'layers', 'weights each', 'weights', 'qins8', 'qins9', 'bf16')]
+    rows = [('layer', 'shape', 'layers', 'weights each', 'weights', 'qins8', 'qins4', 'qins9', 'bf16')]
     for k, s, n in self.rows:
         w = math.prod(s)
-        rows.append((k, f'{s[0]}×{s[1]}', str(n), f'{w:,}', f'{w*n:,}', *[human(get_scheme(q).nbytes(*s)*n) for q in ('qins8', 'qins9')], human(2*w*n)))
+        rows.append((k, f'{s[0]}×{s[1]}', str(n), f'{w:,}', f'{w*n:,}', *[human(get_scheme(q).nbytes(*s)*n) for q in ('qins8', 'qins4', 'qins9')], human(2*w*n)))
     total = self.n_weights
     return table(rows) + f"\n{self.n_layers} linear layers, {total:,} weights in them, {total + self.others:,} parameters in all; " \
-        f"bf16 {human(2*(total + self.others))}, qins8 {human(self.nbytes('qins8') + 2*self.others)}, qins9 {human(self.nbytes('qins9') + 2*self.others)}"
+        f"bf16 {human(2*(total + self.others))}, " + ', '.join(f"{q} {human(self.nbytes(q) + 2*self.others)}" for q in ('qins8', 'qins4', 'qins9'))
 
 # %% ../nbs/06_phi3.ipynb #13f81c16
 DEMO = 'demo'  # what commands and `load_model` call the bundled model
