@@ -8,7 +8,7 @@ __all__ = ['BLOCK', 'WORTH', 'FORMS', 'MOST_ROWS', 'Linear', 'Layer', 'Token', '
            'weigh', 'attend_head', 'first_seen', 'attend', 'copy_head', 'append', 'read_row', 'embed', 'dense_rows',
            'put_logits', 'write_row', 'share_rows', 'block', 'step', 'why_no_step', 'Step', 'attach_step']
 
-# %% ../nbs/03b_step.ipynb #5664fd5f
+# %% ../nbs/03b_step.ipynb #9176b67e
 import ctypes, functools, inspect, os, sys, threading, types, weakref
 from collections import deque
 from itertools import chain
@@ -18,7 +18,6 @@ from numba import carray, njit, types as nb
 from numba.extending import overload
 from torch import nn
 from torch.nn.modules import module as nn_module
-from transformers.modeling_outputs import CausalLMOutputWithPast
 from . import gemm, product, threads as pools
 from .core import QinsError
 from .gemv import (LOOPS, SMALL, Product, as_bias, batch_bytes, divide, float_rows, floats, from_bf16, halves, plan,
@@ -28,7 +27,7 @@ from .product import choose_backend, _transformed, _watched
 from .simd import address_of, float_of, pointer, prefetch, run, wide, write_shared
 from .threads import AWAKE, Loop, share_loop, take
 
-# %% ../nbs/03b_step.ipynb #e5666e4f
+# %% ../nbs/03b_step.ipynb #0b52611c
 def _words(names): return [(n, ctypes.c_int64) for n in names.split()]
 
 class Linear(ctypes.Structure):
@@ -51,7 +50,7 @@ class Token(ctypes.Structure):
 
 _PRODUCT, _LINEAR, _LAYER = map(np.dtype, (Product, Linear, Layer))
 
-# %% ../nbs/03b_step.ipynb #623200a9
+# %% ../nbs/03b_step.ipynb #a2d5fc0e
 @njit
 def record(address, dtype): return carray(pointer(address), 1, dtype)[0]
 @njit
@@ -69,7 +68,7 @@ def rounded(v, like): "A float32 as an entry of such an array."
 @overload(rounded)
 def _rounded(v, like): return (lambda v, like: to_bf16(v)) if like.dtype == nb.uint16 else (lambda v, like: v)
 
-# %% ../nbs/03b_step.ipynb #0dbd31c2
+# %% ../nbs/03b_step.ipynb #bae89007
 _FAST = dict(fastmath={'reassoc', 'contract'}, error_model='numpy')  # a division that may raise would keep loops from vectorising
 
 @njit(**_FAST)
@@ -99,7 +98,7 @@ def add(a, x, y): # x += y, times the model's multiplier
     u, v = floats(x, a.rows*a.hidden), floats(y, a.rows*a.hidden)
     for j in range(len(u)): u[j] += a.residual*v[j]
 
-# %% ../nbs/03b_step.ipynb #8db3a9b2
+# %% ../nbs/03b_step.ipynb #f85f6b01
 @njit
 def exp32(x): # e^x for float32, held between e^−87 and e^88
     x = min(max(x, np.float32(-87)), np.float32(88))
@@ -120,7 +119,7 @@ def gate(a): # both [rows, 2·inner]: gates, then ups; the result takes the gate
         both = row(a.both, q, 2*a.inner)
         silu_gate(both[:a.inner], both[a.inner:])
 
-# %% ../nbs/03b_step.ipynb #704db474
+# %% ../nbs/03b_step.ipynb #f23b7329
 @njit
 def times(a, w): # the product of record w; none where that is 0
     if w == 0: return
@@ -134,7 +133,7 @@ def times(a, w): # the product of record w; none where that is 0
     p.next, p.pieces = 0, l.pieces
     share_loop(a.pool, loop, l.product, min(a.threads, l.threads))
 
-# %% ../nbs/03b_step.ipynb #e7e99757
+# %% ../nbs/03b_step.ipynb #76a13381
 BLOCK = 64  # tokens that are read together
 
 @njit(**_FAST)
@@ -167,7 +166,7 @@ def softmax(s):
     r = np.float32(np.nan) if odd or m - m != 0 else np.float32(1)/total
     for t in range(len(s)): s[t] *= r
 
-# %% ../nbs/03b_step.ipynb #8483d2eb
+# %% ../nbs/03b_step.ipynb #655f897b
 @njit(**_FAST)
 def weigh(s, v, y): # y += Σ s[t]·V[t]
     wide()
@@ -193,7 +192,7 @@ def attend_head(q, keys, values, scale, s, y): # q, y [heads, d]; keys, values [
         hi = min(n, lo + BLOCK)
         for h in range(heads): weigh(s[h, lo:hi], values[lo*d:hi*d], y[h])
 
-# %% ../nbs/03b_step.ipynb #50b0cb8b
+# %% ../nbs/03b_step.ipynb #1358ffa5
 @njit
 def first_seen(a, l, q): # of the keys in the cache, by sequence q
     first = max(0, integers(a.starts, a.rows)[q] - l.offset)
@@ -216,7 +215,7 @@ def attend(p): # the current layer, over pieces of one head of keys each
         if a.half: attend_head(q, halves(l.keys + 2*at, n*d), halves(l.values + 2*at, n*d), a.scale, t, y)
         else: attend_head(q, floats(l.keys + 4*at, n*d), floats(l.values + 4*at, n*d), a.scale, t, y)
 
-# %% ../nbs/03b_step.ipynb #d76fa355
+# %% ../nbs/03b_step.ipynb #ed5f07cf
 @njit
 def copy_head(x, out): # a new key or value into the cache
     for j in range(len(x)): out[j] = rounded(x[j], out)
@@ -238,7 +237,7 @@ def append(a, l): # norms of heads where the model has them, rotation, and the n
                 if a.half: copy_head(x, halves(to + 2*at, d))
                 else: copy_head(x, floats(to + 4*at, d))
 
-# %% ../nbs/03b_step.ipynb #07639bbb
+# %% ../nbs/03b_step.ipynb #c38e2a8f
 @njit
 def read_row(w, x, c): # x = c·w
     for j in range(len(x)): x[j] = c*number(w[j])
@@ -276,7 +275,7 @@ def write_row(y, out, c):
     wide()
     for j in range(len(y)): out[j] = rounded(y[j]/c, out)
 
-# %% ../nbs/03b_step.ipynb #77b9d76d
+# %% ../nbs/03b_step.ipynb #f3e8cb45
 @njit
 def share_rows(a, p, code, pieces, threads): # a loop over this record
     a.next, a.pieces = 0, pieces
@@ -315,7 +314,7 @@ def step(p):
     put_logits(a)
     write_shared(a.pool + 8*AWAKE, 0)
 
-# %% ../nbs/03b_step.ipynb #ed030bdf
+# %% ../nbs/03b_step.ipynb #15faf26c
 FORMS = ('Llama', 'Mistral', 'Qwen2', 'Qwen3', 'Phi3', 'Granite')
 
 class _Unfit(Exception): "What the step does not understand."
@@ -336,8 +335,11 @@ def _classes(model): # -> form, transformers' module, its classes by part
         _need(getattr(at, n).__module__ == at.__name__, f'{at.__name__}.{n} is not that of transformers')
     return form, at, parts
 
-# %% ../nbs/03b_step.ipynb #cd35eec8
-_QUIET = ('_forward_hooks', '_forward_pre_hooks')  # the dictionaries of a module that have to be empty
+# %% ../nbs/03b_step.ipynb #f674a65f
+_QUIET = ('_forward_hooks', '_forward_pre_hooks')
+
+def _quiet(m): # no hooks, but for those with which transformers collects outputs, which sleep until they are asked for
+    return all(getattr(h, '__module__', '') == 'transformers.utils.output_capturing' for n in _QUIET for h in getattr(m, n).values())
 
 class _Parts:
     "Takes a model apart, and notes every module that it has looked at."
@@ -345,7 +347,7 @@ class _Parts:
     def __call__(self, m, cls, name, children='', params=''):
         "A module of exactly this class, with these children and parameters, that nobody listens to."
         _need(type(m) is cls, f'{name} is a {type(m).__name__}, not a {cls.__name__}')
-        _need(not any(getattr(m, n) for n in _QUIET), f'{name} has hooks')
+        _need(_quiet(m), f'{name} has hooks')
         own = [n for n in ('forward', '_compiled_call_impl', '_hf_hook') if n in vars(m)]
         _need(not own or own == ['forward'] and isinstance(vars(m)['forward'], Step), f'{name} has its own {", ".join(own)}')
         _need(set(children.split()) == set(m._modules), f'{name} has the parts {", ".join(m._modules)}')
@@ -360,7 +362,7 @@ class _Parts:
         _need(q.codes.device.type == 'cpu' and choose_backend('cpu', 1, q, torch.float32).linear is gemm.linear, f'{name} is multiplied elsewhere')
         return m
 
-# %% ../nbs/03b_step.ipynb #2f89484d
+# %% ../nbs/03b_step.ipynb #c62dd7e9
 class _Form:
     "What the step knows about a model. Raises `_Unfit`."
     def __init__(self, model):
@@ -370,7 +372,7 @@ class _Form:
         self._numbers(self.config)
         self.base = self.parts(model.model, self.classes['Model'], 'model', 'embed_tokens layers norm rotary_emb')
         self.parts.modules.append(model)
-        _need(not any(getattr(model, n) for n in _QUIET) and set(model._modules) == {'model', 'lm_head'}, 'the model has hooks or more parts')
+        _need(_quiet(model) and set(model._modules) == {'model', 'lm_head'}, 'the model has hooks or more parts')
         own = [n for n in ('_compiled_call_impl', '_hf_hook') if n in vars(model)]
         _need(not own and isinstance(vars(model).get('forward', self), (Step, _Form)), 'the model has a forward of its own')
         self._ends(model, self.base)
@@ -389,7 +391,7 @@ class _Form:
         self.residual, self.embed, self.logit = (c.residual_multiplier, c.embedding_multiplier, c.logits_scaling) if granite else (1, 1, 1)
         self.scale = c.attention_multiplier if granite else self.head**-.5
 
-# %% ../nbs/03b_step.ipynb #623ce8ab
+# %% ../nbs/03b_step.ipynb #3c82f2ba
 def _ends(self:_Form, model, base): # embedding, final norm, rotation, head
     self.embedding = self.parts(base.embed_tokens, nn.Embedding, 'embed_tokens', '', 'weight').weight
     _need(base.embed_tokens.max_norm is None and self.embedding.shape == (self.vocabulary, self.hidden), 'embed_tokens')
@@ -419,7 +421,7 @@ def _attention(self:_Form): # how attention is computed; eager and sdpa differ i
 
 _Form._ends, _Form._norm, _Form._attention = _ends, _norm, _attention
 
-# %% ../nbs/03b_step.ipynb #92bb7310
+# %% ../nbs/03b_step.ipynb #55090cff
 def _layer(self:_Form, m, i): # -> its weights by the names that `Layer` has for them
     name, drop = f'layers.{i}', ' resid_attn_dropout resid_mlp_dropout' if self.form == 'Phi3' else ''
     self.parts(m, self.classes['DecoderLayer'], name, 'self_attn mlp input_layernorm post_attention_layernorm' + drop)
@@ -454,7 +456,7 @@ def _mlp(self:_Form, m, name):
 
 _Form._layer, _Form._window, _Form._self_attention, _Form._mlp = _layer, _window, _self_attention, _mlp
 
-# %% ../nbs/03b_step.ipynb #c52f3098
+# %% ../nbs/03b_step.ipynb #d21e046f
 def why_no_step(model) -> str: # '' where it fits
     "What keeps a model from being decoded by the step."
     try: _Form(model)
@@ -462,7 +464,7 @@ def why_no_step(model) -> str: # '' where it fits
     except (AttributeError, KeyError) as e: return f'{type(model).__name__}: {e}'
     return ''
 
-# %% ../nbs/03b_step.ipynb #a7e9022c
+# %% ../nbs/03b_step.ipynb #f4ef0f7a
 class _Watch:
     "All that a plan rests on: values of dictionaries, by identity; tensors, by place and version; forwards of classes."
     def __init__(self, form):
@@ -486,7 +488,7 @@ class _Watch:
                 and all(map(is_, map(attrgetter('forward'), self.classes), self.forwards))
                 and self._tensors() == (self.places, self.versions))
 
-# %% ../nbs/03b_step.ipynb #9dcda293
+# %% ../nbs/03b_step.ipynb #f7136338
 MOST_ROWS = 8 # sequences at once; beyond that, transformers' way is as fast
 
 def _code(loop): return loop.address or loop.load()
@@ -513,7 +515,7 @@ class _Plan:
         self.kept.append(a)
         return a
 
-# %% ../nbs/03b_step.ipynb #172058ec
+# %% ../nbs/03b_step.ipynb #9f70e21d
 def _weights(self:_Plan, width):
     "Give every product its record: x and y are scratch; parts of a fused product stand side by side."
     f, a = self.form, self.args
@@ -551,7 +553,7 @@ def _linear(self:_Plan, m, x, x_step, y, y_step): # -> address of its record
 
 _Plan._weights, _Plan._linear = _weights, _linear
 
-# %% ../nbs/03b_step.ipynb #7cc04bb7
+# %% ../nbs/03b_step.ipynb #589ceaf1
 class _Room:
     "Keys and values of a layer with place for more tokens."
     def __init__(self, layer):
@@ -579,7 +581,7 @@ class _Room:
         l.keys = self.both.data_ptr() + self.first*self.bytes[0]
         l.values, l.room, l.tokens, l.offset = l.keys + self.bytes[1], self.size, self.tokens, offset
 
-# %% ../nbs/03b_step.ipynb #cd53eaac
+# %% ../nbs/03b_step.ipynb #e74d10b1
 def _length(cache, windows): # tokens so far; None where it is no cache that the step understands
     from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
     if type(cache) is not DynamicCache or len(cache.layers) != len(windows) or getattr(cache, 'offloading', False) or 'update' in vars(cache): return None
@@ -587,7 +589,7 @@ def _length(cache, windows): # tokens so far; None where it is no cache that the
     for l, window in zip(cache.layers, windows):
         if not l.is_initialized or 'update' in vars(l): return None
         if type(l) is DynamicSlidingWindowLayer:
-            if l.record_past or l.sliding_window != window or l.cumulative_length != n or l.keys.shape[2] != min(n, window - 1): return None
+            if getattr(l, 'record_past', False) or l.sliding_window != window or l.cumulative_length != n or l.keys.shape[2] != min(n, window - 1): return None
         elif type(l) is not DynamicLayer or l.keys.shape[2] != n: return None
     return n or None
 
@@ -596,7 +598,7 @@ def _fits(layer, rows, form): # may its tensors be copied into a room?
     plain = type(k) is type(v) is torch.Tensor and k.device.type == v.device.type == 'cpu' and not (k.requires_grad or v.requires_grad)
     return plain and k.dtype == v.dtype == form.dtype and k.shape == v.shape == shape
 
-# %% ../nbs/03b_step.ipynb #25dab407
+# %% ../nbs/03b_step.ipynb #a1d97dd3
 _TENSORS = ('input_ids', 'attention_mask', 'position_ids')
 _IDLE = ('inputs_embeds', 'labels', 'output_attentions', 'output_hidden_states')  # may be given as None or False
 
@@ -610,16 +612,15 @@ def _starts(mask, rows, n): # the first token that each sequence sees; None wher
 def _understood(call, vocabulary): # -> rows; None where the step does not know what is wanted
     ids, keep = call['input_ids'], call.get('logits_to_keep', 0)
     if type(ids) is not torch.Tensor or not 0 < len(ids) <= MOST_ROWS or ids.dtype != torch.int64: return None
-    if any(call.get(n) for n in _IDLE if not isinstance(call.get(n), torch.Tensor)) or call.get('past_key_values') is None: return None
+    if any(not (call.get(n) is None or call[n] is False) for n in _IDLE) or call.get('past_key_values') is None: return None
     if not call.keys() <= {*_TENSORS, *_IDLE, 'past_key_values', 'use_cache', 'return_dict', 'logits_to_keep'}: return None
-    given = [t for n in (*_TENSORS, *_IDLE) if (t := call.get(n)) is not None and t is not False]
-    if not all(type(t) is torch.Tensor and t.device.type == 'cpu' for t in given) or len(given) > 3: return None
+    if not all(type(t) is torch.Tensor and t.device.type == 'cpu' for n in _TENSORS if (t := call.get(n)) is not None): return None
     p = call.get('position_ids')
     if p is not None and (p.dtype != torch.int64 or p.ndim != 2 or p.shape[1] != 1 or len(p) not in (1, len(ids))): return None
     if type(keep) is not int or keep < 0 or not 0 <= int(ids.min()) <= int(ids.max()) < vocabulary: return None
     return len(ids)
 
-# %% ../nbs/03b_step.ipynb #9ca81212
+# %% ../nbs/03b_step.ipynb #72a5e063
 class Step:
     "Stands where a model's forward was: runs the step where it understands the call, else the forward that was there."
     def __init__(self, model):
@@ -643,7 +644,7 @@ class Step:
         try: return self._token(call)
         except _Unfit: return None
 
-# %% ../nbs/03b_step.ipynb #a7b71810
+# %% ../nbs/03b_step.ipynb #c1218703
 def _calm(): # nobody who has to see operators, and nothing that changes what they do
     return not (_watched() or _transformed() or torch.is_autocast_enabled('cpu') or 'QINS_BACKEND' in os.environ or pools.forked())
 
@@ -669,7 +670,7 @@ def _look(self:Step): # -> what is known, made anew where anything has changed
 
 Step._look = _look
 
-# %% ../nbs/03b_step.ipynb #1d3dd687
+# %% ../nbs/03b_step.ipynb #ecf9aa16
 def _turn(self:_Known, plan, positions):
     "Angles of the new tokens: from a table where they depend on the position alone, else from the model, token by token."
     x, a = torch.empty(0, dtype=torch.float32), plan.args
@@ -697,7 +698,7 @@ def _go(self:_Plan):
 
 _Known.turn, _Plan.go = _turn, _go
 
-# %% ../nbs/03b_step.ipynb #bf269710
+# %% ../nbs/03b_step.ipynb #8e7fab88
 def _rooms_of(self:Step, plan, cache, n): # a room for each layer, told to its record
     rooms = []
     for layer, l in zip(cache.layers, plan.layers):
@@ -719,9 +720,14 @@ def _commit(cache, rooms): # all at once: an interruption finds the cache with t
 
 Step._rooms_of = _rooms_of
 
-# %% ../nbs/03b_step.ipynb #15e22d5c
+# %% ../nbs/03b_step.ipynb #5f4ade62
 def _wanted(call, config, name): # an argument that the configuration has a default for
     return getattr(config, name, None) if call.get(name) is None else call[name]
+
+def _answer(logits, cache, as_dict): # of the form that transformers' forward returns
+    from transformers.modeling_outputs import CausalLMOutputWithPast
+    y = CausalLMOutputWithPast(logits=logits, past_key_values=cache)
+    return y if as_dict in (True, None) else y.to_tuple()
 
 def _token(self:Step, call): # -> what forward returns; None, or `_Unfit`, where the step does not understand
     known = self._look()
@@ -739,12 +745,11 @@ def _token(self:Step, call): # -> what forward returns; None, or `_Unfit`, where
     plan.go()
     _commit(cache, rooms)
     known.plans[rows], self.steps = plan, self.steps + 1
-    y = CausalLMOutputWithPast(logits=logits, past_key_values=cache)
-    return y if _wanted(call, config, 'return_dict') else y.to_tuple()
+    return _answer(logits, cache, _wanted(call, config, 'return_dict'))
 
 Step._token = _token
 
-# %% ../nbs/03b_step.ipynb #adacadbb
+# %% ../nbs/03b_step.ipynb #5836bc74
 def attach_step(model): # -> the same model
     "Put the step in, where the model is of a form that it knows; any other model is left as it is."
     if not isinstance(vars(model).get('forward'), Step) and not why_no_step(model): model.forward = Step(model)
