@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from .core import QinsError, QuantizedWeight, compiled, encode, get_scheme, over_rows
 from .product import choose_backend, lut_linear
 from .linear import ProjectiveLinear
+from .step import attach_step
 from .swap import table
 from .files import Source, human
 from .checkpoint import build_skeleton, load, swap_empty
@@ -124,7 +125,7 @@ def _qins(scheme):
             if not is_quantized(source): source = cached_conversion(source, scheme, progress=False)
             elif (s := source.config()['quantization_config']['scheme']) != scheme: raise BenchError(f"{source.name} was converted with {s}; give its full-precision source to bench {scheme}")
             return load(source)[0]
-        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return _fill(model)
+        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return attach_step(_fill(model))
     return build
 contender('qins8', 'this package: 8 bits, groups of 64', 8.125)(_qins('qins8'))
 contender('qins4', 'this package: 4 bits, groups of 32', 4.25)(_qins('qins4'))
