@@ -45,6 +45,7 @@ def pack_tiles(codes:torch.Tensor # [out, in] uint8, each below 16
     low, high = c.permute(4, 0, 2, 3, 1, 5)
     return (low | high << 4).reshape(*low.shape[:2], TILE_BYTES)
 
+# %% ../nbs/00b_core.ipynb #dad20aa9
 def unpack_tiles(tiles:torch.Tensor,  # [⌈out/16⌉, ⌈in/32⌉, 256] uint8, as from `pack_tiles`
                  n_out:int, n_in:int  # shape of the weight
                 ) -> torch.Tensor:    # [out, in] uint8
@@ -91,7 +92,7 @@ def unpack_signs(sign:torch.Tensor, # [out, ⌈in/8⌉] uint8, as from `pack_sig
 # %% ../nbs/00b_core.ipynb #0649d69a
 def weight_layout(n_out:int, n_in:int,  # shape of the dense weight
                   tiles=False,          # a table of 16 entries, in tiles?
-                  group=None,           # weights that share a group code, a multiple of 32; None: no groups (in tiles: 32)
+                  group=None,           # columns that share a group code, a multiple of 32; None: none (in tiles: 32)
                   row_scale=True, col_scale=True, # are they stored?
                   sign=False            # does the table hold magnitudes?
                  ) -> dict:             # name -> (shape, dtype), in the order of the format
@@ -124,7 +125,8 @@ class QuantizedWeight:
     group:int=None                    # columns of a group; None: the scheme's, or what the shapes tell
     def __post_init__(self):
         if self.codes.ndim not in (2, 3):
-            raise LayoutError(f"codes: expected [out, in] or tiles [⌈out/16⌉, ⌈in/32⌉, 256], got shape {list(self.codes.shape)}")
+            raise LayoutError("codes: expected [out, in] or tiles [⌈out/16⌉, ⌈in/32⌉, 256], "
+                              f"got shape {list(self.codes.shape)}")
         if (self.group_codes is None) != (self.scale_lut is None):
             raise LayoutError("group_codes and scale_lut belong together: give both or neither")
         self.tiles = self.codes.ndim == 3
@@ -148,17 +150,25 @@ def _group(self:QuantizedWeight): # columns of a group, None where there are no 
     if self.group: return self.group        # `check` says whether it fits
     if self.scheme in SCHEMES and fits(SCHEMES[self.scheme].group): return SCHEMES[self.scheme].group
     some = [g for g in range(32, n + 32, 32) if fits(g)][:1 if groups == 1 else None] or [32]
-    if len(some) > 1: raise LayoutError(f"group_codes: {groups} groups in {n} columns may be groups of {', '.join(map(str, some))}; pass group=")
+    if len(some) > 1:
+        raise LayoutError(f"group_codes: {groups} groups in {n} columns may be groups of "
+                          f"{', '.join(map(str, some))}; pass group=")
     return some[0]
 
+# %% ../nbs/00b_core.ipynb #8af5b627
 @patch
 def check(self:QuantizedWeight):
     "Check shapes and dtypes. Raises `LayoutError` naming all that is wrong."
     if self.group and self.group % 32: raise LayoutError(f"group: expected a multiple of 32, got {self.group}")
-    if self.tiles and self.sign is not None: raise LayoutError("sign: the table of a weight in tiles is signed; expected none")
-    want = weight_layout(*self.shape, self.tiles, self.group, self.row_scale is not None, self.col_scale is not None, self.sign is not None)
-    bad = [f"{k}: expected {str(dt)[6:]} {list(shape)}, got " + (f"{str(t.dtype)[6:]} {list(t.shape)}" if t is not None else 'none')
-           for k, (shape, dt) in want.items() if (t := getattr(self, k)) is None or t.shape != torch.Size(shape) or t.dtype != dt]
+    if self.tiles and self.sign is not None:
+        raise LayoutError("sign: the table of a weight in tiles is signed; expected none")
+    have = {k: getattr(self, k) is not None for k in ('row_scale', 'col_scale', 'sign')}
+    say = lambda shape, dtype: f"{str(dtype)[6:]} {list(shape)}"
+    bad = []
+    for k, want in weight_layout(*self.shape, self.tiles, self.group, **have).items():
+        t = getattr(self, k)
+        if t is None or (tuple(t.shape), t.dtype) != want:
+            bad.append(f"{k}: expected {say(*want)}, got {'none' if t is None else say(t.shape, t.dtype)}")
     if bad: raise LayoutError("; ".join(bad))
 
 # %% ../nbs/00b_core.ipynb #5b81ce09
@@ -182,6 +192,7 @@ def code_bpw(self:QuantizedWeight) -> float:
     "Bits per weight of codes, group codes and signs alone: what `bpw` tends to as a layer grows."
     return 8*sum(t.numel() for k, t in self.tensors().items() if t.dtype == torch.uint8)/math.prod(self.shape)
 
+# %% ../nbs/00b_core.ipynb #4a7f2bc5
 @patch
 def to(self:QuantizedWeight, device) -> QuantizedWeight:
     "The same weight on another device; dtypes never change."
@@ -194,7 +205,7 @@ def __repr__(self:QuantizedWeight):
 # %% ../nbs/00b_core.ipynb #a853fc90
 @dataclass(frozen=True)
 class Scheme:
-    "A way to choose codes, tables and scales from a dense weight. Raises `SchemeError` where its layout contradicts itself."
+    "How to choose codes, tables and scales of a dense weight. Raises `SchemeError` where it contradicts itself."
     name:str            # what users and files call it
     encode:callable     # float32 CPU tensor [out, in], finite and contiguous -> QuantizedWeight
     summary:str=''      # one line for `--help` and tables
@@ -208,14 +219,19 @@ class Scheme:
         if self.group and self.group % 32 or self.group == 0:
             raise SchemeError(f"scheme '{self.name}': group has to be a multiple of 32, got {self.group}")
         if self.tiles and (self.group not in (None, TILE_COLS) or self.sign or not (self.row_scale and self.col_scale)):
-            raise SchemeError(f"scheme '{self.name}': in tiles the group is 32, row and column scales are stored and signs are not")
+            raise SchemeError(f"scheme '{self.name}': in tiles the group is 32, with both scales and without signs")
         if self.tiles: object.__setattr__(self, 'group', TILE_COLS)
-    def layout(self, n_out:int, n_in:int) -> dict:
-        "Stored tensors of an [n_out, n_in] weight: name -> (shape, dtype)."
-        return weight_layout(n_out, n_in, self.tiles, self.group, self.row_scale, self.col_scale, self.sign)
-    def nbytes(self, n_out:int, n_in:int) -> int:
-        "Bytes stored for an [n_out, n_in] weight."
-        return sum(math.prod(s)*dt.itemsize for s, dt in self.layout(n_out, n_in).values())
+
+# %% ../nbs/00b_core.ipynb #7a972513
+@patch
+def layout(self:Scheme, n_out:int, n_in:int) -> dict:
+    "Stored tensors of an [n_out, n_in] weight: name -> (shape, dtype)."
+    return weight_layout(n_out, n_in, self.tiles, self.group, self.row_scale, self.col_scale, self.sign)
+
+@patch
+def nbytes(self:Scheme, n_out:int, n_in:int) -> int:
+    "Bytes stored for an [n_out, n_in] weight."
+    return sum(math.prod(s)*dt.itemsize for s, dt in self.layout(n_out, n_in).values())
 
 # %% ../nbs/00b_core.ipynb #f476e096
 SCHEMES = {}              # name -> Scheme; `qins_intllm.schemes` registers those of this package
@@ -242,8 +258,9 @@ def get_scheme(scheme) -> Scheme:  # a name, or a Scheme (returned as it is)
 def as_weight(weight:torch.Tensor,  # [out, in], any floating dtype and device
               name='weight'         # what an error calls it
              ) -> torch.Tensor:     # [out, in] float32, contiguous, on the CPU
-    "The weight as finite float32. Raises `WeightError` naming the shape, the dtype, or how many numbers are not finite and where."
-    if not isinstance(weight, torch.Tensor): raise WeightError(f"{name}: expected a torch.Tensor, got {type(weight).__name__}")
+    "The weight as finite float32. Raises `WeightError` naming the shape, the dtype, or where numbers are not finite."
+    if not isinstance(weight, torch.Tensor):
+        raise WeightError(f"{name}: expected a torch.Tensor, got {type(weight).__name__}")
     if weight.ndim != 2 or weight.numel() == 0:
         raise WeightError(f"{name}: expected a non-empty 2-D weight [out, in], got shape {list(weight.shape)}")
     if not weight.is_floating_point(): raise WeightError(f"{name}: expected a floating-point dtype, got {weight.dtype}")
@@ -253,8 +270,8 @@ def as_weight(weight:torch.Tensor,  # [out, in], any floating dtype and device
         at = (~torch.isfinite(rows)).nonzero()
         if not bad and len(at): first = at[0] + torch.tensor([i*step, 0])
         bad += len(at)
-    if bad: raise WeightError(f"{name}: {bad} of {w.numel()} values are not finite in float32, the first at row {first[0]}, "
-                              f"column {first[1]}; repair the checkpoint before quantizing it")
+    if bad: raise WeightError(f"{name}: {bad} of {w.numel()} values are not finite in float32, "
+                              f"the first at row {first[0]}, column {first[1]}; repair the checkpoint first")
     return w
 
 # %% ../nbs/00b_core.ipynb #8eaaef3a
@@ -267,7 +284,8 @@ def encode(weight:torch.Tensor,    # [out, in], any floating dtype and device
     with torch.device('cpu'): q = s.encode(w)  # whatever the default device is
     want, got = s.layout(*weight.shape), {k: (tuple(t.shape), t.dtype) for k, t in q.tensors().items()}
     if got != want:
-        bad = [f"{k}: promised {want.get(k, 'none')}, stored {got.get(k, 'none')}" for k in want | got if want.get(k) != got.get(k)]
+        bad = [f"{k}: promised {want.get(k, 'none')}, stored {got.get(k, 'none')}"
+               for k in want | got if want.get(k) != got.get(k)]
         raise SchemeError(f"scheme '{s.name}' stores other tensors than it promises: {'; '.join(bad)}")
     q.scheme, q.group = s.name, s.group
     return q if weight.device.type == 'cpu' else q.to(weight.device)
@@ -284,6 +302,7 @@ def _row_codes(codes, i, out):
             b = t[j//32, 64*(j % 32//8) + r + j % 4]
             out[j] = b >> 4 if j//4 % 2 else b & 15
 
+# %% ../nbs/00b_core.ipynb #1b34cd61
 @compiled()
 def _decode_rows(codes, lut, e, s, r, c, sign, group, out, lo, hi):
     n_in, w = len(c), sign.shape[1]
@@ -298,7 +317,7 @@ def _decode_rows(codes, lut, e, s, r, c, sign, group, out, lo, hi):
 
 # %% ../nbs/00b_core.ipynb #7da11d28
 def _arrays(q):
-    "A weight for compiled loops: codes, lut, group codes [out, groups], scale_lut, r, c, sign, group; ones for what is absent."
+    "A weight for compiled loops: codes, lut, group codes [out, groups], scale_lut, r, c, sign, group."
     (n_out, n_in), zeros = q.shape, lambda *s: torch.zeros(s, dtype=torch.uint8, device='cpu')
     ones = lambda n: torch.ones(n, dtype=torch.float32, device='cpu')
     e = zeros(n_out, 1) if q.group_codes is None else unpack_lanes(q.group_codes, n_out) if q.tiles else q.group_codes
@@ -324,12 +343,12 @@ def decode_torch(q:QuantizedWeight, lo=0, hi=None, # rows lo..hi
                 ) -> torch.Tensor:                 # [hi−lo, in]
     "`decode` in plain torch: any device, any float dtype; the reference for the compiled loop."
     lo, hi, _ = slice(lo, hi).indices(q.shape[0])
-    t = slice(lo//TILE_ROWS, -(-hi//TILE_ROWS)); s = slice(lo - t.start*TILE_ROWS, hi - t.start*TILE_ROWS) if q.tiles else slice(lo, hi)
-    unpacked = unpack_tiles(q.codes[t], (t.stop - t.start)*TILE_ROWS, q.shape[1]) if q.tiles else q.codes
-    w = q.lut.to(dtype)[unpacked[s].int()]
-    if q.group_codes is not None:
-        e = unpack_lanes(q.group_codes[t], (t.stop - t.start)*TILE_ROWS) if q.tiles else q.group_codes
-        w = w*q.scale_lut.to(dtype)[e[s].int()].repeat_interleave(q.group, 1)[:, :q.shape[1]]
+    codes, e, s = q.codes, q.group_codes, slice(lo, hi)
+    if q.tiles:            # only the tiles that hold these rows
+        t = slice(lo//TILE_ROWS, -(-hi//TILE_ROWS)); first, n = t.start*TILE_ROWS, (t.stop - t.start)*TILE_ROWS
+        codes, e, s = unpack_tiles(codes[t], n, q.shape[1]), unpack_lanes(e[t], n), slice(lo - first, hi - first)
+    w = q.lut.to(dtype)[codes[s].int()]
+    if e is not None: w = w*q.scale_lut.to(dtype)[e[s].int()].repeat_interleave(q.group, 1)[:, :q.shape[1]]
     if q.col_scale is not None: w = w*q.col_scale.to(dtype)
     if q.row_scale is not None: w = w*q.row_scale[lo:hi, None].to(dtype)
     return w if q.sign is None else torch.where(unpack_signs(q.sign[lo:hi], q.shape[1]), -w, w)
@@ -369,8 +388,8 @@ def _metrics(s, n) -> ErrorMetrics: # sums |e|, e², max|e|, |w|, w², max|w|, w
     ratio = lambda a, b: a/b if b > 0 else (0. if a == 0 else math.inf)
     sigma = math.sqrt(max(0., s[4]/n - (s[6]/n)**2))
     snr = ratio(s[4], s[1]) if s[1] > 0 else math.inf
-    return ErrorMetrics(s[0]/n, s[2], ratio(math.sqrt(s[1]/n), sigma), 10*math.log10(snr) if 0 < snr < math.inf else snr or -math.inf,
-                        ratio(s[0], s[3]), ratio(s[5], sigma))
+    db = 10*math.log10(snr) if 0 < snr < math.inf else snr or -math.inf
+    return ErrorMetrics(s[0]/n, s[2], ratio(math.sqrt(s[1]/n), sigma), db, ratio(s[0], s[3]), ratio(s[5], sigma))
 
 # %% ../nbs/00b_core.ipynb #5e5b94b7
 def weight_error(weight:torch.Tensor,  # [out, in] the original, any float dtype
@@ -387,6 +406,8 @@ def error_metrics(weight:torch.Tensor,  # the original, any shape
                   decoded:torch.Tensor  # the same shape
                  ) -> ErrorMetrics:
     "The same figures for any pair of tensors. Raises `WeightError` when their shapes differ."
-    if weight.shape != decoded.shape: raise WeightError(f"shapes differ: weight {list(weight.shape)}, decoded {list(decoded.shape)}")
+    if weight.shape != decoded.shape:
+        raise WeightError(f"shapes differ: weight {list(weight.shape)}, decoded {list(decoded.shape)}")
     w, e = weight.double(), (decoded.double() - weight.double()).abs()
-    return _metrics([t.item() for t in (e.sum(), (e*e).sum(), e.max(), w.abs().sum(), (w*w).sum(), w.abs().max(), w.sum())], w.numel())
+    sums = e.sum(), (e*e).sum(), e.max(), w.abs().sum(), (w*w).sum(), w.abs().max(), w.sum()
+    return _metrics([t.item() for t in sums], w.numel())

@@ -14,8 +14,8 @@ __all__ = ['REPORT_TEST1', 'REPORT_BACK1', 'REPORT_MEAN1', 'REPORT_MEAN2', 'REPO
 import math
 from dataclasses import dataclass, fields
 import numpy as np, torch
-from .core import (LUT_SIZE, TILE_COLS, QuantizedWeight, Scheme, decode, encode, pack_lanes, pack_tiles, packed_width,
-                              register_scheme, unpack_tiles)
+from .core import (LUT_SIZE, TILE_COLS, QuantizedWeight, Scheme, decode, encode, pack_lanes, pack_tiles,
+                              packed_width, register_scheme, unpack_tiles)
 from .threads import N_BLOCKS, compiled, over_rows
 
 # %% ../nbs/00c_schemes.ipynb #6009c850
@@ -23,13 +23,15 @@ from .threads import N_BLOCKS, compiled, over_rows
 def _encode_linear(w, top, codes, sign, lo, hi):
     n_in, n8 = w.shape[1], sign.shape[1]
     for i in range(lo, hi):
-        for j in range(n_in): codes[i, j] = np.uint8(np.rint(abs(np.float64(w[i, j]))/top*254 + 1)) if top > 0 else np.uint8(1)
+        for j in range(n_in):
+            codes[i, j] = np.uint8(np.rint(abs(np.float64(w[i, j]))/top*254 + 1)) if top > 0 else np.uint8(1)
         for b in range(8):
             for j in range(b*n8, min(n_in, (b+1)*n8)): sign[i, j - b*n8] |= np.uint8((w[i, j] < 0) << b)
 
 def _encode_qins9(w): # float32 [out, in]
     top = max(w.max().item(), -w.min().item())
-    codes, sign = torch.empty(w.shape, dtype=torch.uint8), torch.zeros(len(w), packed_width(w.shape[1]), dtype=torch.uint8)
+    codes = torch.empty(w.shape, dtype=torch.uint8)
+    sign = torch.zeros(len(w), packed_width(w.shape[1]), dtype=torch.uint8)
     a = (w.numpy(), top, codes.numpy(), sign.numpy())
     over_rows(lambda _, lo, hi: _encode_linear(*a, lo, hi), len(w))
     lut = ((torch.arange(LUT_SIZE, dtype=torch.float64) - 1)/254*top).float()
@@ -58,15 +60,17 @@ class Check:
     bound:float     # it passes at or below this
     @property
     def ok(self): return self.measured <= self.bound  # False for NaN
-    def __str__(self): return f"{'ok  ' if self.ok else 'FAIL'} {self.name}: {self.measured:.4g} (at most {self.bound:.4g})"
+    def __str__(self):
+        return f"{'ok  ' if self.ok else 'FAIL'} {self.name}: {self.measured:.4g} (at most {self.bound:.4g})"
 
 def report_test1(roundtrip=None # [out, in] -> [out, in]; default: qins9
                 ) -> list:
-    "The report's test 1: three weights there and back. (The report gives four decimals: a bar is met when it is met to them.)"
+    "The report's test 1: three weights there and back, to the four decimals that it gives."
     f = roundtrip or (lambda w: decode(encode(w, 'qins9')))
     w = torch.tensor([REPORT_TEST1]); back = f(w)
     return [Check('three weights, mean error', (back - w).abs().mean().item(), REPORT_MEAN1),
-            Check('three weights, distance from the reported values', (back - torch.tensor([REPORT_BACK1])).abs().max().item(), 0.5e-4)]
+            Check('three weights, distance from the reported values',
+                  (back - torch.tensor([REPORT_BACK1])).abs().max().item(), 0.5e-4)]
 
 # %% ../nbs/00c_schemes.ipynb #1ab0fb9f
 def report_test2(roundtrip=None) -> list:
@@ -80,7 +84,8 @@ def report_test3(roundtrip=None) -> list:
     "The report's test 3: forward error of that layer on x ~ N(0, 1), [32, 768]."
     f = roundtrip or (lambda w: decode(encode(w, 'qins9')))
     w = report_layer(); x = torch.randn(32, 768, generator=torch.Generator().manual_seed(1))
-    return [Check('forward pass [32, 768] → [32, 3072], mean error', (x@f(w).T - x@w.T).abs().mean().item(), REPORT_FORWARD3)]
+    return [Check('forward pass [32, 768] → [32, 3072], mean error',
+                  (x@f(w).T - x@w.T).abs().mean().item(), REPORT_FORWARD3)]
 
 def report_tests(roundtrip=None # [out, in] -> [out, in]; default: qins9
                 ) -> list:      # Check, in the report's order
@@ -135,6 +140,7 @@ def inverse(v:np.ndarray) -> np.ndarray: # float32 -> float64
     "1/v, and 0 where v is 0."
     return np.divide(1, v, out=np.zeros(v.shape), where=v != 0, dtype=np.float64)
 
+# %% ../nbs/00c_schemes.ipynb #678c0ef0
 def group_tops(w:np.ndarray, # [out, in] float32
                c:np.ndarray, # [in] float32, the column scales
                group:int
@@ -224,13 +230,14 @@ def _normalised(w, ic, ir, x): # one row divided by its scales; x may end in zer
 FAST = {'reassoc', 'contract', 'nsz', 'nnan', 'ninf'}
 
 @compiled(fastmath=FAST)
-def _two_errors(x, weight, plus, minus, k): # of a group, for a positive and a negative scale, k = CELLS/2/SPAN/|scale|
+def _two_errors(x, weight, plus, minus, k): # of a group, for both signs of a scale; k = CELLS/2/SPAN/|scale|
     a = b = np.float32(0)
     for j in range(GROUP4):
         cell = np.uint32(np.int32(x[j]*k + np.float32(CELLS/2 + .5)))
         a += weight[j]*plus[cell]; b += weight[j]*minus[cell]
     return a, b
 
+# %% ../nbs/00c_schemes.ipynb #7cbf6653
 @compiled(fastmath=FAST)
 def _best_scale(x, weight, plus, minus, scales): # of a group -> group code; 0 where nothing is better than zeros
     code, top, best = 0, np.float32(0), np.float32(0)
@@ -245,7 +252,8 @@ def _best_scale(x, weight, plus, minus, scales): # of a group -> group code; 0 w
 
 # %% ../nbs/00c_schemes.ipynb #e7a4dd78
 @compiled()
-def _assign(w, ic, ir, weight, plus, minus, mid, scales, inv, e, codes, lo, hi): # scales of groups, then the nearest levels
+def _assign(w, ic, ir, weight, plus, minus, mid, scales, inv, e, codes, lo, hi):
+    "Scales of groups, then the nearest levels."
     x = np.zeros(len(weight), np.float32)
     for i in range(lo, hi):
         _normalised(w[i], ic, ir[i], x)
@@ -258,6 +266,7 @@ def _assign(w, ic, ir, weight, plus, minus, mid, scales, inv, e, codes, lo, hi):
                 for b in range(15): n += y > mid[b]
                 codes[i, j] = n
 
+# %% ../nbs/00c_schemes.ipynb #99b8bf56
 class Layer4:
     "A layer on its way to `qins4`: group codes and codes for given levels."
     def __init__(self, w, c, r, weight): # [out, in], [in], [out] float32; [in, padded to whole groups] float32
@@ -265,12 +274,13 @@ class Layer4:
         self.e, self.codes = np.empty((len(w), len(weight)//GROUP4), np.uint8), np.empty(w.shape, np.uint8)
     def assign(self, levels): # [16] float64
         mid, inv = ((levels[1:] + levels[:-1])/2).astype(np.float32), inverse(SMALL_FLOATS).astype(np.float32)
-        a = self.w, self.ic, self.ir, self.weight, *error_tables(levels), mid, SMALL_FLOATS[:128].copy(), inv, self.e, self.codes
+        tables = *error_tables(levels), mid, SMALL_FLOATS[:128].copy(), inv
+        a = self.w, self.ic, self.ir, self.weight, *tables, self.e, self.codes
         over_rows(lambda _, lo, hi: _assign(*a, lo, hi), len(self.w))
 
 # %% ../nbs/00c_schemes.ipynb #9363d9b2
-NORMAL_LEVELS = np.array([-127, -100, -78, -61, -47, -33, -21, -9, 2, 14, 25, 37, 50, 65, 82, 105])/127 # fitted to a normal weight
-FIT_SAMPLE, FIT_STEPS = 2**17, 12
+NORMAL_LEVELS = np.array([-127, -100, -78, -61, -47, -33, -21, -9, 2, 14, 25, 37, 50, 65, 82, 105])/127 # a normal weight's
+FIT_SAMPLE, FIT_STEPS = 2**17, 12  # weights; turns
 
 @compiled()
 def _level_sums(w, ic, ir, weight, scales, e, codes, sums, lo, hi): # += Σ s·x, Σ s² by level
@@ -281,11 +291,13 @@ def _level_sums(w, ic, ir, weight, scales, e, codes, sums, lo, hi): # += Σ s·x
             s, k = np.float64(scales[e[i, j//GROUP4]]), codes[i, j]
             sums[0, k] += weight[j]*s*x[j]; sums[1, k] += weight[j]*s*s
 
+# %% ../nbs/00c_schemes.ipynb #c7ddfbb0
 def lloyd_step(layer:Layer4, levels:np.ndarray) -> np.ndarray: # [16] float64
     "Better levels for the scales and codes that these lead to."
     layer.assign(levels)
-    sums, l = np.zeros((N_BLOCKS, 2, 16)), layer
-    over_rows(lambda b, lo, hi: _level_sums(l.w, l.ic, l.ir, l.weight, SMALL_FLOATS, l.e, l.codes, sums[b], lo, hi), len(l.w))
+    sums = np.zeros((N_BLOCKS, 2, 16))
+    a = layer.w, layer.ic, layer.ir, layer.weight, SMALL_FLOATS, layer.e, layer.codes
+    over_rows(lambda b, lo, hi: _level_sums(*a, sums[b], lo, hi), len(layer.w))
     a, b = sums.sum(0)
     t = np.sort(np.divide(a, b, out=levels.copy(), where=b > 0))
     return t/np.abs(t).max() if t.any() else levels
@@ -313,4 +325,5 @@ def encode_qins4(w:torch.Tensor,   # [out, in] float32, finite
                         tensor(SMALL_FLOATS.copy()), tensor(r), tensor(c), scheme='qins4')
     return keep_finite(q) if max(w.max(), -w.min()) > LARGE else q
 
-register_scheme(Scheme('qins4', encode_qins4, 'column scales, groups of 32, 16 levels fitted to the layer', tiles=True), replace=True);
+register_scheme(Scheme('qins4', encode_qins4, 'column scales, groups of 32, 16 levels fitted to the layer', tiles=True),
+                replace=True);
