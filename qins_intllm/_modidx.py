@@ -1105,5 +1105,6 @@ d = { 'settings': { 'branch': 'main',
                                      'qins_intllm.widgets.md_escape': ('widgets.html#md_escape', 'qins_intllm/widgets.py'),
                                      'qins_intllm.widgets.round_html': ('widgets.html#round_html', 'qins_intllm/widgets.py'),
                                      'qins_intllm.widgets.round_markdown': ('widgets.html#round_markdown', 'qins_intllm/widgets.py'),
+                                     'qins_intllm.widgets.scales_of': ('widgets.html#scales_of', 'qins_intllm/widgets.py'),
                                      'qins_intllm.widgets.split_answers': ('widgets.html#split_answers', 'qins_intllm/widgets.py'),
                                      'qins_intllm.widgets.with_outlier': ('widgets.html#with_outlier', 'qins_intllm/widgets.py')}}}

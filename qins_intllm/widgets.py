@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['STYLE', 'REFRESH', 'SETTLE', 'INK', 'BLUE', 'ORANGE', 'first_difference', 'cut_text', 'answer_html', 'round_html',
            'as_sessions', 'ask_all', 'split_answers', 'md_escape', 'round_markdown', 'chat_transcript', 'ChatBox',
-           'chat_box', 'layer_weights', 'with_outlier', 'explore', 'figures_line', 'explorer_figure', 'Explorer',
-           'explorer']
+           'chat_box', 'layer_weights', 'with_outlier', 'explore', 'scales_of', 'figures_line', 'explorer_figure',
+           'Explorer', 'explorer']
 
 # %% ../nbs/09a_widgets.ipynb #96b89aa7
 import base64, html, io, re, threading, time
@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from torch import nn
 from fastcore.basics import patch
-from .core import DEFAULT_SCHEME, SCHEMES, QinsError, decode, encode, error_metrics, get_scheme
+import qins_intllm.schemes # so that the registry knows those of this package
+from .core import (DEFAULT_SCHEME, SCHEMES, QinsError, QuantizedWeight, decode, encode, error_metrics, get_scheme,
+                              unpack_tiles)
 from .chat import ChatError, ChatSession, Reply, common_start
 from .phi3 import load_dense
 
@@ -277,11 +279,18 @@ def explore(weight:torch.Tensor,   # [out, in] float32
     q = encode(w, scheme)
     top = q.lut.abs().max().item() or 1.
     m = error_metrics(w[others], decode(q)[others])
-    lut = q.lut[1:]/top       # code 0 is kept free
+    lut = q.lut[get_scheme(scheme).min_code:]/top  # codes below are never written
     levels = lut if q.sign is None else torch.cat([-lut.flip(0), lut[1:]])
-    scale = q.row_scale[:, None]*q.col_scale[None, :]*top
-    return dict(scheme=q.scheme, bpw=q.bpw, metrics=m, levels=levels.numpy(), seen=torch.where(scale > 0, w/scale, 0).flatten().numpy(),
-                used=len(torch.unique(q.codes)) if q.sign is None else len(torch.unique(torch.where(w < 0, -1, 1)*q.codes.int())))
+    scale, codes = scales_of(q)*top, unpack_tiles(q.codes, *q.shape) if q.tiles else q.codes
+    used = codes if q.sign is None else torch.where(w < 0, -1, 1)*codes.int()
+    return dict(scheme=q.scheme, bpw=q.bpw, metrics=m, levels=levels.numpy(), used=len(torch.unique(used)),
+                seen=torch.where(scale != 0, w/scale, 0).flatten().numpy())
+
+def scales_of(q) -> torch.Tensor: # [out, in]
+    "What a level of 1 is worth in each place: the weight as it would be if all entries of the table were 1."
+    parts = q.tensors() | dict(lut=torch.ones_like(q.lut))
+    parts.pop('sign', None)
+    return decode(QuantizedWeight(**parts, scheme=q.scheme, group=q.group))
 
 # %% ../nbs/09a_widgets.ipynb #c030fbbf
 INK, BLUE, ORANGE = '#333333', '#2a78b8', '#d9822b'
