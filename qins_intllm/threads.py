@@ -29,6 +29,7 @@ class _Cache(FunctionCache): # numba's, for which a damaged file is as none, and
                 return super().save_overload(*args)
             except Exception: pass
 
+# %% ../nbs/00a_threads.ipynb #e09aeec2
 @lru_cache(None)
 def _digest(module): # of a module's source
     path = getattr(sys.modules.get(module), '__file__', None)
@@ -70,6 +71,7 @@ class Loop:
         self.alone = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p]*len(types_))(self.compiled.address)  # lets go of Python's lock
         self.address = self.compiled.address
 
+# %% ../nbs/00a_threads.ipynb #d31773d0
 @njit
 def take(p): # of a loop's arguments
     "The next piece."
@@ -92,6 +94,7 @@ else:
     @njit
     def _rest(): pause()
 
+# %% ../nbs/00a_threads.ipynb #cfddfc77
 @Loop((types.int64,)*4)
 def lead(pool, code, args, threads):
     write_shared(pool + 8*CODE, code)
@@ -150,6 +153,7 @@ class Pool:
             if self.work is not None: self._join()
             else: lock.acquire()
 
+# %% ../nbs/00a_threads.ipynb #4f258278
 _pool, _child = Pool(), False
 
 def _forked(): # the child has no helpers, and locks may be held by threads that it does not have
@@ -208,6 +212,7 @@ def share(self:Pool, work, threads):
         with self.change:
             self.work = None
             self.words[LEAVE] = 0
+            self.change.notify_all()  # those who found nothing left to do
             self.change.wait_for(lambda: not self.inside)
     if self.error: raise self.error
 
