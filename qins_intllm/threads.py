@@ -29,13 +29,14 @@ class _Cache(FunctionCache): # numba's, for which a damaged file is as none, and
                 return super().save_overload(*args)
             except Exception: pass
 
-# %% ../nbs/00a_threads.ipynb #e09aeec2
+# %% ../nbs/00a_threads.ipynb #7de763b2
 @lru_cache(None)
 def _digest(module): # of a module's source
     path = getattr(sys.modules.get(module), '__file__', None)
     return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ''
 
 def _keep(f, compiled): # give a compiled function its place on disk, if there is one
+    if not _digest(f.__module__): return compiled # typed into a notebook: numba would miss changes in other cells
     used = {f.__module__, *(getattr(v, '__module__', None) for v in f.__globals__.values())}
     own = sorted(m for m in used if isinstance(m, str) and m.split('.')[0] == __name__.split('.')[0])
     f.__qualname__ += '_' + hashlib.sha256(''.join(map(_digest, own)).encode()).hexdigest()[:12]
@@ -71,7 +72,7 @@ class Loop:
         self.alone = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p]*len(types_))(self.compiled.address)  # lets go of Python's lock
         self.address = self.compiled.address
 
-# %% ../nbs/00a_threads.ipynb #d31773d0
+# %% ../nbs/00a_threads.ipynb #af99aa16
 @njit
 def take(p): # of a loop's arguments
     "The next piece."
@@ -94,7 +95,7 @@ else:
     @njit
     def _rest(): pause()
 
-# %% ../nbs/00a_threads.ipynb #cfddfc77
+# %% ../nbs/00a_threads.ipynb #7aa91b1f
 @Loop((types.int64,)*4)
 def lead(pool, code, args, threads):
     write_shared(pool + 8*CODE, code)
@@ -153,7 +154,7 @@ class Pool:
             if self.work is not None: self._join()
             else: lock.acquire()
 
-# %% ../nbs/00a_threads.ipynb #4f258278
+# %% ../nbs/00a_threads.ipynb #f87d6a0d
 _pool, _child = Pool(), False
 
 def _forked(): # the child has no helpers, and locks may be held by threads that it does not have
