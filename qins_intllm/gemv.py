@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['CREST', 'PEEL', 'TOP', 'REACH', 'AHEAD', 'TILE_AHEAD', 'PIECE', 'SMALL', 'LOOPS', 'Product', 'floats', 'halves',
            'octets', 'shorts', 'chars', 'ints', 'from_bf16', 'to_bf16', 'batch_bytes', 'parts', 'load_row', 'typical',
-           'largest', 'to_integers', 'peel_off', 'entry', 'prepare_batch', 'prepare', 'product_rows', 'finish',
-           'sweep_rows', 'rows1', 'rows2', 'rows4', 'product_tile', 'sweep_tiles', 'tiles1', 'tiles2', 'tiles4',
-           'level_row', 'code_row', 'tile_row', 'dot', 'prepare_floats', 'float_rows', 'parts_of', 'Plan', 'plan',
-           'scratch', 'as_rows', 'as_bias', 'divide', 'arguments', 'prepared', 'few_rows']
+           'largest', 'to_integers', 'peel_off', 'entry', 'keep_entry', 'prepare_batch', 'prepare', 'product_rows',
+           'finish', 'sweep_rows', 'rows1', 'rows2', 'rows4', 'product_tile', 'sweep_tiles', 'tiles1', 'tiles2',
+           'tiles4', 'level_row', 'code_row', 'tile_row', 'dot', 'prepare_floats', 'float_rows', 'parts_of', 'Plan',
+           'plan', 'scratch', 'as_rows', 'as_bias', 'divide', 'arguments', 'prepared', 'few_rows']
 
 # %% ../nbs/01b_gemv.ipynb #b3e9c227
 import ctypes, math, threading
@@ -30,7 +30,7 @@ class Product(ctypes.Structure):
     "The arguments of a product."
     _fields_ = [(n, ctypes.c_int64) for n in f'next pieces {_WEIGHT} {_INPUT}'.split()] + [('unit', ctypes.c_float), ('shift', ctypes.c_int32)]
 
-# %% ../nbs/01b_gemv.ipynb #13451f1b
+# %% ../nbs/01b_gemv.ipynb #14952b23
 @njit
 def floats(address, n): return carray(pointer(address), n, np.float32)
 @njit
@@ -71,7 +71,7 @@ def parts(a, k): # of batch k: addresses of its integers, scales, sums, groups, 
     scale = data + most*a.width*a.batch*a.group
     return data, scale, scale + 4*most*a.batch, scale + 8*most*a.batch, scale + 8*most*a.batch + 4*most
 
-# %% ../nbs/01b_gemv.ipynb #b4167067
+# %% ../nbs/01b_gemv.ipynb #7a2e66d7
 @njit(fastmath={'contract'})
 def load_row(a, q, x): # x[j] = c_j·x_j in float32, zero beyond the last column
     wide()
@@ -87,7 +87,7 @@ def load_row(a, q, x): # x[j] = c_j·x_j in float32, zero beyond the last column
         for j in range(n): x[j] *= c[j]
     for j in range(n, len(x)): x[j] = 0
 
-# %% ../nbs/01b_gemv.ipynb #57525efa
+# %% ../nbs/01b_gemv.ipynb #f3c4ccea
 @njit(fastmath={'reassoc', 'contract'})
 def typical(x): # (mean √|x|)²: hardly moved by a few giants
     wide()
@@ -124,30 +124,42 @@ def peel_off(x, out, k, cut): # those of at least `cut`, which are then gone fro
             s += v
     return s
 
+# %% ../nbs/01b_gemv.ipynb #c9b4e701
 @njit
-def entry(a, xs, out, scale, first, limit, last): # one group of all rows of a batch; -> is something left?
+def entry(a, x, g, out, scale, first, limit, last): # group g of all rows of a batch as 16-bit integers; -> is something left?
     more = not last
     for q in range(a.batch):
-        x, o = xs[q], out[q*a.group:(q + 1)*a.group]
-        m = largest(x)
+        xq, o = x[q, g*a.group:(g + 1)*a.group], out[q*a.group:(q + 1)*a.group]
+        m = largest(xq)
         k = np.float32(a.top)/m if m > 0 else np.float32(0)
         if m > limit[q]:
-            s = peel_off(x, o, k, m/np.float32(a.peel))
+            s = peel_off(xq, o, k, m/np.float32(a.peel))
             more = True
         else:
-            s = to_integers(x, o, k)
-            for j in range(len(x)): x[j] = 0 if last or k == 0 else x[j] - o[j]/k
+            s = to_integers(xq, o, k)
+            for j in range(len(xq)): xq[j] = 0 if last or k == 0 else xq[j] - o[j]/k
         scale[q], first[q] = m/np.float32(a.top)*a.unit, -s*a.shift
     return more
 
+@njit
+def keep_entry(a, n, data, out): # as entry n of a batch, in as many bytes as the loop takes
+    if a.width == 2:
+        o = shorts(data + 2*n*len(out), len(out))
+        for j in range(len(out)): o[j] = out[j]
+    else:
+        c = chars(data + n*len(out), len(out))
+        for j in range(len(out)): c[j] = out[j]
+
 # %% ../nbs/01b_gemv.ipynb #2ba757dd
 @njit
-def prepare_batch(a, k, x, out): # x: [batch, padded columns] to work in; -> number of entries, −1 where it takes floats
+def prepare_batch(a, k, x): # x: [batch, padded columns] to work in; -> number of entries, −1 where it takes floats
     most, B, limit = 3*a.groups + 8, a.batch, np.empty(a.batch, np.float32)
     data, scale, first, which, count = parts(a, k)
+    out = np.empty(B*a.group, np.int16)
     for q in range(B):
         if k*B + q < a.rows: load_row(a, k*B + q, x[q])
-        else: x[q, :] = 0
+        else:
+            for j in range(x.shape[1]): x[q, j] = 0
         t, m = typical(x[q]), largest(x[q])
         if not (m < 1e30 and (m == 0 or m > 1e-30) and t == t): return -1
         if a.shift == 8 and m > REACH*t: return -1
@@ -157,23 +169,23 @@ def prepare_batch(a, k, x, out): # x: [batch, padded columns] to work in; -> num
         more, begin = True, n
         while more:
             if n == most: return -1
-            o, last = out[n*B*a.group:(n + 1)*B*a.group], n - begin >= a.planes - 1
-            more = entry(a, x[:, g*a.group:(g + 1)*a.group], o, floats(scale + 4*B*n, B), ints(first + 4*B*n, B), limit, last)
+            last = n - begin >= a.planes - 1
+            more = entry(a, x, g, out, floats(scale + 4*B*n, B), ints(first + 4*B*n, B), limit, last)
+            keep_entry(a, n, data, out)
             ints(which + 4*n, 1)[0] = g
             n += 1
     return n
 
-# %% ../nbs/01b_gemv.ipynb #57ba7ec2
+# %% ../nbs/01b_gemv.ipynb #f167c28e
 @Loop(Product)
 def prepare(p):
     a = carray(p, 1)[0]
-    x, size = np.empty((a.batch, a.groups*a.group), np.float32), (3*a.groups + 8)*a.batch*a.group
+    x = np.empty((a.batch, a.groups*a.group), np.float32)
     while True:
         k = take(p)
         if k >= a.pieces: break
-        data, count = parts(a, k)[0], parts(a, k)[4]
-        n = prepare_batch(a, k, x, shorts(data, size)) if a.width == 2 else prepare_batch(a, k, x, chars(data, size))
-        ints(count, 1)[0] = n
+        n = prepare_batch(a, k, x)
+        ints(parts(a, k)[4], 1)[0] = n
         if n < 0: a.hard = 1
 
 # %% ../nbs/01b_gemv.ipynb #47988759
@@ -201,7 +213,7 @@ def product_rows(R, B):
         return total(y)
     return product
 
-# %% ../nbs/01b_gemv.ipynb #29ef7cf9
+# %% ../nbs/01b_gemv.ipynb #732fef89
 @njit
 def finish(a, i, q, v): # y[q, i] = r_i·v + b_i
     if a.row_scale: v *= floats(a.row_scale + 4*i, 1)[0]
@@ -261,7 +273,7 @@ def product_tile(B):
         return y
     return product
 
-# %% ../nbs/01b_gemv.ipynb #c8323248
+# %% ../nbs/01b_gemv.ipynb #a911d5f0
 def sweep_tiles(B):
     "A loop over pieces of tiles, for all batches of B rows of x."
     product, put = product_tile(B), storer(range(0, 16*B, 16))
@@ -313,7 +325,7 @@ def code_row(a, i, w):
         else:
             for j in range(g*group, hi): w[j] = lut[codes[j]]*s
 
-# %% ../nbs/01b_gemv.ipynb #eaaf06a9
+# %% ../nbs/01b_gemv.ipynb #bbe6987d
 @njit
 def tile_row(a, i, w):
     lut, base, r = floats(a.lut, 16), i//16*a.groups, i % 16
@@ -363,7 +375,7 @@ def _address(a): return 0 if a is None else a.ctypes.data
 def parts_of(q): return q.codes, q.lut, q.group_codes, q.scale_lut, q.row_scale, q.col_scale, q.sign
 def _mark(t): return (0, -1) if t is None else (t.data_ptr(), -1 if t.is_inference() else t._version)
 
-# %% ../nbs/01b_gemv.ipynb #19c2fb9a
+# %% ../nbs/01b_gemv.ipynb #28a2bf67
 class Plan:
     "Addresses and constants of one weight on the CPU; what the addresses point to is held here or by the weight."
     def __init__(self, q):
@@ -400,7 +412,7 @@ def _integers(self:Plan, q, group):
 
 Plan._integers = _integers
 
-# %% ../nbs/01b_gemv.ipynb #aaeeb5ed
+# %% ../nbs/01b_gemv.ipynb #e8d9b22d
 _by_codes = WeakIdKeyDictionary()
 
 def _current(k, q): # is every part where it was, and as it was? One microsecond of every product
@@ -466,7 +478,7 @@ def prepared(a, threads, batch=None):
     start(prepare, a, threads if a.rows > 8 else 1)
     return not a.hard
 
-# %% ../nbs/01b_gemv.ipynb #b88bca82
+# %% ../nbs/01b_gemv.ipynb #07bc1564
 def few_rows(x:torch.Tensor, # [..., in] float32, bfloat16 or float16
              q,              # QuantizedWeight, on the CPU
              bias=None       # [out]
