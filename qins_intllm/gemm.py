@@ -28,6 +28,7 @@ def put_sixteen(a, v, s, j, row): # v·s·c from column j on; row: where the row
     if a.y_half: store_at(row + 2*j, narrow(v))
     else: store_at(row + 4*j, v)
 
+# %% ../nbs/01c_gemm.ipynb #4baa9161
 @Loop(Product)
 def expand_codes(p): # rows `hard` to n_out into y, y_step numbers from row to row
     wide()
@@ -59,6 +60,7 @@ def tile_scales(a, i, g, r, s): # of 16 rows in group g, times r, into s
     v = times(small_floats(_bytes16(a.group_codes + 16*(i*a.groups + g), 0)), _row_scales(r, 0)[0])
     _keep_scales(s, 0, (v,))
 
+# %% ../nbs/01c_gemm.ipynb #6d3ad540
 @njit
 def expand_tile(a, i, r, s, out): # r [16]: what a level of each row is worth; s [2, 16]: room for scales
     wide()
@@ -75,6 +77,7 @@ def expand_tile(a, i, r, s, out): # r [16]: what a level of each row is worth; s
             put_sixteen(a, _part2(v), s[1, k], j + 32, row)
             put_sixteen(a, _part3(v), s[1, k], j + 48, row)
 
+# %% ../nbs/01c_gemm.ipynb #f6c5dbbe
 @Loop(Product)
 def expand_tiles(p): # as `expand_codes`
     wide()
@@ -102,6 +105,7 @@ def narrow_row(w, out):
     wide()
     for j in range(len(w)): out[j] = to_bf16(w[j])
 
+# %% ../nbs/01c_gemm.ipynb #7ce1dc42
 @Loop(Product)
 def expand_any(p): # as `expand_codes`
     a = carray(p, 1)[0]
@@ -169,6 +173,7 @@ _weights, _pairs, _begin = fetcher('i16', 32, range(0, 2*PANEL, 32)), pairs(TOGE
 _places = [PANEL*q + 16*r for r in range(PANEL//16) for q in range(TOGETHER)]
 _sums, _add_sums, _scales = fetcher('f32', 16, _places), storer(_places), fetcher('f32', 16, range(0, PANEL, 16))
 
+# %% ../nbs/01c_gemm.ipynb #8be86d36
 @njit
 def pack(a, i, g, levels, s): # group g of rows i … i + 63: pairs of columns, and the rows' scales
     wide()
@@ -201,12 +206,14 @@ def multiply_panel(a, i, levels, s, y, at): # rows i … i + 63 times all batche
                 n += 1
             at[k] = n
 
+# %% ../nbs/01c_gemm.ipynb #ad9e5df2
 @Loop(Product)
 def packed(p):
     wide()
     a = carray(p, 1)[0]
     batches = (a.rows + TOGETHER - 1)//TOGETHER
-    levels, s, y = np.empty(a.group*PANEL, np.int16), np.empty(PANEL, np.float32), np.empty(batches*TOGETHER*PANEL, np.float32)
+    levels, s = np.empty(a.group*PANEL, np.int16), np.empty(PANEL, np.float32)
+    y = np.empty(batches*TOGETHER*PANEL, np.float32)
     at = np.empty(batches, np.int64)
     while True:
         piece = take(p)

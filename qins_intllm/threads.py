@@ -29,12 +29,14 @@ class _Cache(FunctionCache): # numba's, for which a damaged file is as none, and
                 return super().save_overload(*args)
             except Exception: pass
 
+# %% ../nbs/00a_threads.ipynb #7de763b2
 @lru_cache(None)
 def _digest(module): # of a module's source
     path = getattr(sys.modules.get(module), '__file__', None)
     return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ''
 
 def _keep(f, compiled): # give a compiled function its place on disk, if there is one
+    if not _digest(f.__module__): return compiled # typed into a notebook: numba would miss changes in other cells
     used = {f.__module__, *(getattr(v, '__module__', None) for v in f.__globals__.values())}
     own = sorted(m for m in used if isinstance(m, str) and m.split('.')[0] == __name__.split('.')[0])
     f.__qualname__ += '_' + hashlib.sha256(''.join(map(_digest, own)).encode()).hexdigest()[:12]
@@ -70,6 +72,7 @@ class Loop:
         self.alone = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p]*len(types_))(self.compiled.address)  # lets go of Python's lock
         self.address = self.compiled.address
 
+# %% ../nbs/00a_threads.ipynb #af99aa16
 @njit
 def take(p): # of a loop's arguments
     "The next piece."
@@ -92,6 +95,7 @@ else:
     @njit
     def _rest(): pause()
 
+# %% ../nbs/00a_threads.ipynb #7aa91b1f
 @njit
 def share_loop(pool, code, args, threads):
     "Run a loop here and in those helpers that are awake; for compiled code that holds the pool."
@@ -158,6 +162,7 @@ class Pool:
             if self.work is not None: self._join()
             else: lock.acquire()
 
+# %% ../nbs/00a_threads.ipynb #f87d6a0d
 _pool, _child = Pool(), False
 
 def _forked(): # the child has no helpers, and locks may be held by threads that it does not have
@@ -216,6 +221,7 @@ def share(self:Pool, work, threads):
         with self.change:
             self.work = None
             self.words[LEAVE] = 0
+            self.change.notify_all()  # those who found nothing left to do
             self.change.wait_for(lambda: not self.inside)
     if self.error: raise self.error
 

@@ -255,7 +255,7 @@ def layer_weights(model=None # dense: a model, or name -> [out, in] tensor; defa
                  ) -> dict:  # name -> [out, in] float32
     "Weights of the linear layers. Raises `QinsError` where there is none."
     if model is None: model = load_dense(dtype=torch.float32)[0]
-    if isinstance(model, nn.Module): model = {n: m.weight.detach() for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    if isinstance(model, nn.Module): model = {n: m.weight.detach() for n, m in model.named_modules() if type(m) is nn.Linear}
     if not model: raise QinsError('the model has no dense linear layer; give the explorer a full-precision model, or a dict of weights')
     return {n: w.float() for n, w in model.items()}
 
