@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from .core import QinsError, QuantizedWeight, compiled, encode, get_scheme, over_rows
 from .product import choose_backend, lut_linear
 from .linear import ProjectiveLinear
+from .step import attach_step
 from .swap import table
 from .files import Source, human
 from .checkpoint import build_skeleton, load, swap_empty
@@ -115,7 +116,7 @@ def _qins(scheme):
             if not is_quantized(source): source = cached_conversion(source, scheme, progress=False)
             elif (s := source.config()['quantization_config']['scheme']) != scheme: raise BenchError(f"{source.name} was converted with {s}; give its full-precision source to bench {scheme}")
             return load(source)[0]
-        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return _fill(model)
+        model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return attach_step(_fill(model))
     return build
 contender('qins8', 'this package: 8-bit codes in groups of 64', 8)(_qins('qins8'))
 contender('qins9', "this package: the report's magnitude and sign", 9)(_qins('qins9'));

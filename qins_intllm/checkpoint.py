@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from . import __version__
 from .core import DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, WeightError, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
+from .step import attach_step
 from .swap import LayerReport, SwapReport, plan_swap, skip_filter, table
 from .files import *
 from .files import TensorInfo, _check_entries, _destination, _hub_errors, _persist, _read_errors, _stamp
@@ -505,6 +506,7 @@ def load(src,                # a converted directory, or the hub id of one
          device='cpu',       # 'cpu' maps the files; elsewhere tensors are copied
          verify=False,       # check the digest of every tensor and of the configuration
          revision=None,      # branch, tag or commit, for a hub id
+         step=True,          # decode a token in one call, where the model's form is known (03b_step)
         ) -> tuple:          # (model in eval mode, tokenizer or None)
     "Load a quantized checkpoint, strictly. Raises `CheckpointError`s: never a random weight, never remote code."
     source = src if isinstance(src, Source) else open_source(src, revision)
@@ -520,6 +522,7 @@ def load(src,                # a converted directory, or the hub id of one
     _finish_model(source, model, config, device)
     tokenizer = load_tokenizer(source)
     source.check_unchanged()
+    if step: attach_step(model)
     for f in ON_LOAD: f(model)
     return model, tokenizer
 

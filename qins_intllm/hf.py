@@ -18,6 +18,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 from .core import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
+from .step import attach_step
 from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights, skip_filter,
                               why_skip, _partner, _replace)
 from .files import CheckpointError, KeysError, PickleRefusedError, open_source, read_header, tensor_digest
@@ -205,6 +206,7 @@ def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
     _raise_keys(name, [f'{n}.weight' for n in self.pending] + empty, [], [])
     _check_layers(types.SimpleNamespace(name=name), layers)
     self._settle(model)
+    attach_step(model)
 
 @patch
 def _settle(self:QinsHfQuantizer, model):

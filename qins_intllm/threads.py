@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OPEN', 'INSIDE', 'CODE', 'ARGS', 'THREADS', 'LEAVE', 'AWAKE', 'SLEEPING', 'LINGER', 'N_BLOCKS', 'compiled', 'Loop',
-           'take', 'compiling', 'lead', 'follow', 'Pool', 'forked', 'start', 'n_threads', 'over_rows', 'share',
-           'describe_machine']
+           'take', 'compiling', 'share_loop', 'lead', 'follow', 'Pool', 'forked', 'start', 'n_threads', 'over_rows',
+           'share', 'describe_machine']
 
 # %% ../nbs/00a_threads.ipynb #fe4e71ad
 import ctypes, hashlib, os, platform, sys, threading, time
@@ -92,8 +92,12 @@ else:
     @njit
     def _rest(): pause()
 
-@Loop((types.int64,)*4)
-def lead(pool, code, args, threads):
+@njit
+def share_loop(pool, code, args, threads):
+    "Run a loop here and in those helpers that are awake; for compiled code that holds the pool."
+    if threads <= 1:
+        run(code, args)
+        return
     write_shared(pool + 8*CODE, code)
     write_shared(pool + 8*ARGS, args)
     write_shared(pool + 8*THREADS, threads)
@@ -105,6 +109,9 @@ def lead(pool, code, args, threads):
         waited += 1
         if waited < 1000: pause()
         else: _rest()  # a helper is inside and not on a core: leave it ours
+
+@Loop((types.int64,)*4)
+def lead(pool, code, args, threads): share_loop(pool, code, args, threads)
 
 # %% ../nbs/00a_threads.ipynb #7669b5ed
 @Loop((types.int64,)*2)
@@ -120,7 +127,8 @@ def follow(pool, me):
                 idle = 0
             add_shared(pool + 8*INSIDE, -1)
         idle += 1
-        pause()
+        if idle < LINGER: pause()
+        else: _rest()  # kept awake, while one thread alone has something to do
     write_shared(pool + 8*(SLEEPING + me), 1)
 
 # %% ../nbs/00a_threads.ipynb #a3043ef5
