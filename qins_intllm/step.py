@@ -8,7 +8,7 @@ __all__ = ['BLOCK', 'WORTH', 'FORMS', 'MOST_ROWS', 'Linear', 'Layer', 'Token', '
            'weigh', 'attend_head', 'first_seen', 'attend', 'copy_head', 'append', 'read_row', 'embed', 'dense_rows',
            'put_logits', 'write_row', 'share_rows', 'block', 'step', 'why_no_step', 'Step', 'attach_step']
 
-# %% ../nbs/03b_step.ipynb #9176b67e
+# %% ../nbs/03b_step.ipynb #e2b8cdb6
 import ctypes, functools, inspect, os, sys, threading, types, weakref
 from collections import deque
 from itertools import chain
@@ -19,15 +19,14 @@ from numba.extending import overload
 from torch import nn
 from torch.nn.modules import module as nn_module
 from . import gemm, product, threads as pools
-from .core import QinsError
-from .gemv import (LOOPS, SMALL, Product, as_bias, batch_bytes, divide, float_rows, floats, from_bf16, halves, plan,
-                              prepare, prepare_floats, to_bf16)
+from .gemv import (LOOPS, SMALL, Product, as_bias, batch_bytes, divide, float_rows, floats, from_bf16, halves,
+                              plan, prepare, prepare_floats, to_bf16)
 from .linear import ProjectiveLinear
 from .product import choose_backend, _transformed, _watched
-from .simd import address_of, float_of, pointer, prefetch, run, wide, write_shared
+from .simd import address_of, float_of, pointer, run, wide, write_shared
 from .threads import AWAKE, Loop, share_loop, take
 
-# %% ../nbs/03b_step.ipynb #0b52611c
+# %% ../nbs/03b_step.ipynb #5de40e53
 def _words(names): return [(n, ctypes.c_int64) for n in names.split()]
 
 class Linear(ctypes.Structure):
@@ -48,9 +47,10 @@ class Token(ctypes.Structure):
                       'layers norm embedding lm_head dense_head attend prepare prepare_floats float_rows') + [
                       (n, ctypes.c_float) for n in 'eps scale embed residual logit unused'.split()]
 
+# %% ../nbs/03b_step.ipynb #e58cb103
 _PRODUCT, _LINEAR, _LAYER = map(np.dtype, (Product, Linear, Layer))
 
-# %% ../nbs/03b_step.ipynb #a2d5fc0e
+# %% ../nbs/03b_step.ipynb #30dcd361
 @njit
 def record(address, dtype): return carray(pointer(address), 1, dtype)[0]
 @njit
@@ -68,7 +68,7 @@ def rounded(v, like): "A float32 as an entry of such an array."
 @overload(rounded)
 def _rounded(v, like): return (lambda v, like: to_bf16(v)) if like.dtype == nb.uint16 else (lambda v, like: v)
 
-# %% ../nbs/03b_step.ipynb #bae89007
+# %% ../nbs/03b_step.ipynb #3f7fa11a
 _FAST = dict(fastmath={'reassoc', 'contract'}, error_model='numpy')  # a division that may raise would keep loops from vectorising
 
 @njit(**_FAST)
@@ -85,6 +85,7 @@ def norm(a, x, w, n, y): # of all rows
         if a.half: norm_row(row(x, q, n), halves(w, n), a.eps, row(y, q, n))
         else: norm_row(row(x, q, n), floats(w, n), a.eps, row(y, q, n))
 
+# %% ../nbs/03b_step.ipynb #17ae1c9b
 @njit(**_FAST)
 def rotate(x, cos, sin): # pairs j, j + half of a head, by an angle each; what is beyond them stays
     half = len(cos)//2
@@ -98,7 +99,7 @@ def add(a, x, y): # x += y, times the model's multiplier
     u, v = floats(x, a.rows*a.hidden), floats(y, a.rows*a.hidden)
     for j in range(len(u)): u[j] += a.residual*v[j]
 
-# %% ../nbs/03b_step.ipynb #f85f6b01
+# %% ../nbs/03b_step.ipynb #e00ec833
 @njit
 def exp32(x): # e^x for float32, held between e^−87 and e^88
     x = min(max(x, np.float32(-87)), np.float32(88))
@@ -119,7 +120,7 @@ def gate(a): # both [rows, 2·inner]: gates, then ups; the result takes the gate
         both = row(a.both, q, 2*a.inner)
         silu_gate(both[:a.inner], both[a.inner:])
 
-# %% ../nbs/03b_step.ipynb #f23b7329
+# %% ../nbs/03b_step.ipynb #63f0bc83
 @njit
 def times(a, w): # the product of record w; none where that is 0
     if w == 0: return
@@ -133,7 +134,7 @@ def times(a, w): # the product of record w; none where that is 0
     p.next, p.pieces = 0, l.pieces
     share_loop(a.pool, loop, l.product, min(a.threads, l.threads))
 
-# %% ../nbs/03b_step.ipynb #76a13381
+# %% ../nbs/03b_step.ipynb #ee6919ee
 BLOCK = 64  # tokens that are read together
 
 @njit(**_FAST)
@@ -154,6 +155,7 @@ def scores(q, k, scale, s): # s[t] = scale·q·K[t], K as one row after the othe
         for j in range(d): s0 += q[j]*number(k0[j])
         s[t] = s0*scale
 
+# %% ../nbs/03b_step.ipynb #0cbc7c21
 @njit(**_FAST)
 def softmax(s):
     wide()
@@ -166,7 +168,7 @@ def softmax(s):
     r = np.float32(np.nan) if odd or m - m != 0 else np.float32(1)/total
     for t in range(len(s)): s[t] *= r
 
-# %% ../nbs/03b_step.ipynb #655f897b
+# %% ../nbs/03b_step.ipynb #5a44c3b1
 @njit(**_FAST)
 def weigh(s, v, y): # y += Σ s[t]·V[t]
     wide()
@@ -179,6 +181,7 @@ def weigh(s, v, y): # y += Σ s[t]·V[t]
         s0, v0 = s[t], v[t*d:(t+1)*d]
         for j in range(d): y[j] += s0*number(v0[j])
 
+# %% ../nbs/03b_step.ipynb #8c5d1422
 @njit
 def attend_head(q, keys, values, scale, s, y): # q, y [heads, d]; keys, values [n·d]; s [heads, n]
     heads, n = s.shape
@@ -192,12 +195,13 @@ def attend_head(q, keys, values, scale, s, y): # q, y [heads, d]; keys, values [
         hi = min(n, lo + BLOCK)
         for h in range(heads): weigh(s[h, lo:hi], values[lo*d:hi*d], y[h])
 
-# %% ../nbs/03b_step.ipynb #1358ffa5
+# %% ../nbs/03b_step.ipynb #85f8f6bd
 @njit
 def first_seen(a, l, q): # of the keys in the cache, by sequence q
     first = max(0, integers(a.starts, a.rows)[q] - l.offset)
     return max(first, l.tokens + 1 - l.window) if l.window else first
 
+# %% ../nbs/03b_step.ipynb #1fcf3f3e
 @Loop(Token)
 def attend(p): # the current layer, over pieces of one head of keys each
     a = carray(p, 1)[0]
@@ -215,7 +219,7 @@ def attend(p): # the current layer, over pieces of one head of keys each
         if a.half: attend_head(q, halves(l.keys + 2*at, n*d), halves(l.values + 2*at, n*d), a.scale, t, y)
         else: attend_head(q, floats(l.keys + 4*at, n*d), floats(l.values + 4*at, n*d), a.scale, t, y)
 
-# %% ../nbs/03b_step.ipynb #ed5f07cf
+# %% ../nbs/03b_step.ipynb #b4b880f4
 @njit
 def copy_head(x, out): # a new key or value into the cache
     for j in range(len(x)): out[j] = rounded(x[j], out)
@@ -237,7 +241,7 @@ def append(a, l): # norms of heads where the model has them, rotation, and the n
                 if a.half: copy_head(x, halves(to + 2*at, d))
                 else: copy_head(x, floats(to + 4*at, d))
 
-# %% ../nbs/03b_step.ipynb #c38e2a8f
+# %% ../nbs/03b_step.ipynb #1f2ed178
 @njit
 def read_row(w, x, c): # x = c·w
     for j in range(len(x)): x[j] = c*number(w[j])
@@ -249,6 +253,7 @@ def embed(a):
         if a.half: read_row(halves(a.embedding + 2*at, n), row(a.x, q, n), a.embed)
         else: read_row(floats(a.embedding + 4*at, n), row(a.x, q, n), a.embed)
 
+# %% ../nbs/03b_step.ipynb #bd82d6bb
 @Loop(Token)
 def dense_rows(p): # logits = W·h, 64 rows of W a piece
     a = carray(p, 1)[0]
@@ -270,12 +275,13 @@ def put_logits(a): # into the tensor that is returned
         if a.half: write_row(y, halves(a.out + 2*q*n, n), a.logit)
         else: write_row(y, floats(a.out + 4*q*n, n), a.logit)
 
+# %% ../nbs/03b_step.ipynb #065573e6
 @njit(**_FAST)
 def write_row(y, out, c):
     wide()
     for j in range(len(y)): out[j] = rounded(y[j]/c, out)
 
-# %% ../nbs/03b_step.ipynb #f3e8cb45
+# %% ../nbs/03b_step.ipynb #a6ae1ba4
 @njit
 def share_rows(a, p, code, pieces, threads): # a loop over this record
     a.next, a.pieces = 0, pieces
@@ -283,6 +289,7 @@ def share_rows(a, p, code, pieces, threads): # a loop over this record
 
 WORTH = 2**16 # numbers of keys and values that are worth a second thread
 
+# %% ../nbs/03b_step.ipynb #4e9e44ef
 @njit
 def block(a, p, i):
     l = layer_of(a, i)
@@ -302,6 +309,7 @@ def block(a, p, i):
     times(a, l.down)  # both → h
     add(a, a.x, a.h)
 
+# %% ../nbs/03b_step.ipynb #70c27cff
 @Loop(Token)
 def step(p):
     a = carray(p, 1)[0]
@@ -314,7 +322,7 @@ def step(p):
     put_logits(a)
     write_shared(a.pool + 8*AWAKE, 0)
 
-# %% ../nbs/03b_step.ipynb #15faf26c
+# %% ../nbs/03b_step.ipynb #ef88d847
 FORMS = ('Llama', 'Mistral', 'Qwen2', 'Qwen3', 'Phi3', 'Granite')
 
 class _Unfit(Exception): "What the step does not understand."
@@ -335,12 +343,13 @@ def _classes(model): # -> form, transformers' module, its classes by part
         _need(getattr(at, n).__module__ == at.__name__, f'{at.__name__}.{n} is not that of transformers')
     return form, at, parts
 
-# %% ../nbs/03b_step.ipynb #f674a65f
+# %% ../nbs/03b_step.ipynb #e0105c83
 _QUIET = ('_forward_hooks', '_forward_pre_hooks')
 
 def _quiet(m): # no hooks, but for those with which transformers collects outputs, which sleep until they are asked for
     return all(getattr(h, '__module__', '') == 'transformers.utils.output_capturing' for n in _QUIET for h in getattr(m, n).values())
 
+# %% ../nbs/03b_step.ipynb #05ee04b7
 class _Parts:
     "Takes a model apart, and notes every module that it has looked at."
     def __init__(self): self.modules = []
@@ -351,7 +360,8 @@ class _Parts:
         own = [n for n in ('forward', '_compiled_call_impl', '_hf_hook') if n in vars(m)]
         _need(not own or own == ['forward'] and isinstance(vars(m)['forward'], Step), f'{name} has its own {", ".join(own)}')
         _need(set(children.split()) == set(m._modules), f'{name} has the parts {", ".join(m._modules)}')
-        _need(cls is ProjectiveLinear or set(params.split()) == {n for n, p in m._parameters.items() if p is not None}, f'parameters of {name}')
+        there = {n for n, p in m._parameters.items() if p is not None}
+        _need(cls is ProjectiveLinear or set(params.split()) == there, f'{name} has the parameters {there}')
         self.modules.append(m)
         return m
     def linear(self, m, name, n_in, n_out):
@@ -359,10 +369,11 @@ class _Parts:
         self(m, ProjectiveLinear, name)
         _need((m.in_features, m.out_features) == (n_in, n_out), f'{name} is {m.out_features}×{m.in_features}, not {n_out}×{n_in}')
         q = m.quantized
-        _need(q.codes.device.type == 'cpu' and choose_backend('cpu', 1, q, torch.float32).linear is gemm.linear, f'{name} is multiplied elsewhere')
+        here = q.codes.device.type == 'cpu' and choose_backend('cpu', 1, q, torch.float32).linear is gemm.linear
+        _need(here, f'{name} is multiplied elsewhere')
         return m
 
-# %% ../nbs/03b_step.ipynb #c62dd7e9
+# %% ../nbs/03b_step.ipynb #6b00fabc
 class _Form:
     "What the step knows about a model. Raises `_Unfit`."
     def __init__(self, model):
@@ -391,7 +402,7 @@ class _Form:
         self.residual, self.embed, self.logit = (c.residual_multiplier, c.embedding_multiplier, c.logits_scaling) if granite else (1, 1, 1)
         self.scale = c.attention_multiplier if granite else self.head**-.5
 
-# %% ../nbs/03b_step.ipynb #3c82f2ba
+# %% ../nbs/03b_step.ipynb #553365ee
 def _ends(self:_Form, model, base): # embedding, final norm, rotation, head
     self.embedding = self.parts(base.embed_tokens, nn.Embedding, 'embed_tokens', '', 'weight').weight
     _need(base.embed_tokens.max_norm is None and self.embedding.shape == (self.vocabulary, self.hidden), 'embed_tokens')
@@ -410,18 +421,20 @@ def _norm(self:_Form, m, name, n):
     _need(m.variance_epsilon == self.eps and m.weight.shape == (n,), f'{name} has another size or epsilon')
     return m.weight
 
+# %% ../nbs/03b_step.ipynb #4681469c
 def _attention(self:_Form): # how attention is computed; eager and sdpa differ in rounding only
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as known
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS as masks
     way = self.config._attn_implementation
-    _need(way == 'eager' or way == 'sdpa' and known['sdpa'] is sdpa_attention_forward, f'attention is {way}')
+    ours = way == 'eager' or way == 'sdpa' and known['sdpa'] is sdpa_attention_forward
+    _need(ours, f'attention is {way}')
     _need(getattr(self.config, 'is_causal', True) in (True, None), 'attention is not causal')
     self.ways = [d for k in (known, masks) for d in (k._local_mapping, k._global_mapping)]
 
 _Form._ends, _Form._norm, _Form._attention = _ends, _norm, _attention
 
-# %% ../nbs/03b_step.ipynb #55090cff
+# %% ../nbs/03b_step.ipynb #b3b17379
 def _layer(self:_Form, m, i): # -> its weights by the names that `Layer` has for them
     name, drop = f'layers.{i}', ' resid_attn_dropout resid_mlp_dropout' if self.form == 'Phi3' else ''
     self.parts(m, self.classes['DecoderLayer'], name, 'self_attn mlp input_layernorm post_attention_layernorm' + drop)
@@ -435,6 +448,7 @@ def _window(self:_Form, i):
     by_layer = self.form.startswith('Qwen') and self.config.layer_types[i] != 'sliding_attention'
     return 0 if by_layer or self.form in ('Llama', 'Granite') else self.config.sliding_window or 0
 
+# %% ../nbs/03b_step.ipynb #8df4929d
 def _self_attention(self:_Form, m, name, i):
     (d, H, G), fused, more = (self.head, self.heads, self.kv_heads), self.form == 'Phi3', ' q_norm k_norm' if self.form == 'Qwen3' else ''
     self.parts(m, self.classes['Attention'], name, ('qkv_proj o_proj' if fused else 'q_proj k_proj v_proj o_proj') + more)
@@ -456,7 +470,7 @@ def _mlp(self:_Form, m, name):
 
 _Form._layer, _Form._window, _Form._self_attention, _Form._mlp = _layer, _window, _self_attention, _mlp
 
-# %% ../nbs/03b_step.ipynb #d21e046f
+# %% ../nbs/03b_step.ipynb #cca7ab4d
 def why_no_step(model) -> str: # '' where it fits
     "What keeps a model from being decoded by the step."
     try: _Form(model)
@@ -464,7 +478,7 @@ def why_no_step(model) -> str: # '' where it fits
     except (AttributeError, KeyError) as e: return f'{type(model).__name__}: {e}'
     return ''
 
-# %% ../nbs/03b_step.ipynb #f4ef0f7a
+# %% ../nbs/03b_step.ipynb #5b9d4763
 class _Watch:
     "All that a plan rests on: values of dictionaries, by identity; tensors, by place and version; forwards of classes."
     def __init__(self, form):
@@ -488,12 +502,13 @@ class _Watch:
                 and all(map(is_, map(attrgetter('forward'), self.classes), self.forwards))
                 and self._tensors() == (self.places, self.versions))
 
-# %% ../nbs/03b_step.ipynb #f7136338
+# %% ../nbs/03b_step.ipynb #830a1c80
 MOST_ROWS = 8 # sequences at once; beyond that, transformers' way is as fast
 
 def _code(loop): return loop.address or loop.load()
 def _place(a): return a.data_ptr() if isinstance(a, torch.Tensor) else a.ctypes.data
 
+# %% ../nbs/03b_step.ipynb #e70c960a
 class _Plan:
     "The records of a model for `rows` sequences."
     def __init__(self, form, rows, threads):
@@ -515,7 +530,7 @@ class _Plan:
         self.kept.append(a)
         return a
 
-# %% ../nbs/03b_step.ipynb #9f70e21d
+# %% ../nbs/03b_step.ipynb #7eb4738d
 def _weights(self:_Plan, width):
     "Give every product its record: x and y are scratch; parts of a fused product stand side by side."
     f, a = self.form, self.args
@@ -536,6 +551,7 @@ def _weights(self:_Plan, width):
     for k in self.kept:
         if isinstance(k, Product): k.scratch = -(-_place(memory)//64)*64
 
+# %% ../nbs/03b_step.ipynb #d648def3
 def _linear(self:_Plan, m, x, x_step, y, y_step): # -> address of its record
     k, bias, rows = plan(m.quantized), as_bias(m._parameters['bias']), self.rows
     p, exact = Product.from_buffer_copy(k.args), self.exact or not k.width
@@ -553,24 +569,24 @@ def _linear(self:_Plan, m, x, x_step, y, y_step): # -> address of its record
 
 _Plan._weights, _Plan._linear = _weights, _linear
 
-# %% ../nbs/03b_step.ipynb #589ceaf1
+# %% ../nbs/03b_step.ipynb #ad525351
 class _Room:
     "Keys and values of a layer with place for more tokens."
     def __init__(self, layer):
         k, v = layer.keys, layer.values
-        (B, G, n, d), self.first, self.tokens = k.shape, 0, k.shape[2]
+        (B, G, n, d), self.rows, self.first, self.tokens = k.shape, len(k), 0, k.shape[2]
         self.size = n + max(64, n//2)
         self.both = torch.empty(2, B, G, self.size, d, dtype=k.dtype, device='cpu')
         self.both[0, :, :, :n], self.both[1, :, :, :n] = k, v
         self.keys = self.values = None  # the views that the layer holds
-        self.place = self.at = 0
+        self.place, self.base = 0, self.both.data_ptr()
         self.bytes = (d*k.element_size(), B*G*self.size*d*k.element_size())  # from token to token, from keys to values
     def views(self, n): # for a layer that shall hold the last n of its tokens
         "What the layer holds after one more token."
         self.first += self.tokens + 1 - n
         self.tokens = n
         self.keys, self.values = self.both.narrow(3, self.first, n).unbind()
-        self.place = self.keys.data_ptr()
+        self.place = self.base + self.first*self.bytes[0]
         return self.keys, self.values
     def holds(self, layer):
         "May it go on in place?"
@@ -578,18 +594,20 @@ class _Room:
         return k is self.keys and layer.values is self.values and k.data_ptr() == self.place and self.first + self.tokens < self.size
     def tell(self, l, offset):
         "Where the keys are, into a layer's record."
-        l.keys = self.both.data_ptr() + self.first*self.bytes[0]
-        l.values, l.room, l.tokens, l.offset = l.keys + self.bytes[1], self.size, self.tokens, offset
+        at = self.base + self.first*self.bytes[0]
+        l.keys, l.values, l.room, l.tokens, l.offset = at, at + self.bytes[1], self.size, self.tokens, offset
 
-# %% ../nbs/03b_step.ipynb #e74d10b1
+# %% ../nbs/03b_step.ipynb #7e2a5912
 def _length(cache, windows): # tokens so far; None where it is no cache that the step understands
     from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
-    if type(cache) is not DynamicCache or len(cache.layers) != len(windows) or getattr(cache, 'offloading', False) or 'update' in vars(cache): return None
+    if type(cache) is not DynamicCache or len(cache.layers) != len(windows): return None
+    if getattr(cache, 'offloading', False) or 'update' in vars(cache): return None
     n = cache.layers[0].get_seq_length()
     for l, window in zip(cache.layers, windows):
         if not l.is_initialized or 'update' in vars(l): return None
         if type(l) is DynamicSlidingWindowLayer:
-            if getattr(l, 'record_past', False) or l.sliding_window != window or l.cumulative_length != n or l.keys.shape[2] != min(n, window - 1): return None
+            if getattr(l, 'record_past', False) or l.sliding_window != window: return None
+            if l.cumulative_length != n or l.keys.shape[2] != min(n, window - 1): return None
         elif type(l) is not DynamicLayer or l.keys.shape[2] != n: return None
     return n or None
 
@@ -598,7 +616,7 @@ def _fits(layer, rows, form): # may its tensors be copied into a room?
     plain = type(k) is type(v) is torch.Tensor and k.device.type == v.device.type == 'cpu' and not (k.requires_grad or v.requires_grad)
     return plain and k.dtype == v.dtype == form.dtype and k.shape == v.shape == shape
 
-# %% ../nbs/03b_step.ipynb #a1d97dd3
+# %% ../nbs/03b_step.ipynb #ebf0145e
 _TENSORS = ('input_ids', 'attention_mask', 'position_ids')
 _IDLE = ('inputs_embeds', 'labels', 'output_attentions', 'output_hidden_states')  # may be given as None or False
 
@@ -620,7 +638,7 @@ def _understood(call, vocabulary): # -> rows; None where the step does not know 
     if type(keep) is not int or keep < 0 or not 0 <= int(ids.min()) <= int(ids.max()) < vocabulary: return None
     return len(ids)
 
-# %% ../nbs/03b_step.ipynb #72a5e063
+# %% ../nbs/03b_step.ipynb #c23a5560
 class Step:
     "Stands where a model's forward was: runs the step where it understands the call, else the forward that was there."
     def __init__(self, model):
@@ -644,7 +662,7 @@ class Step:
         try: return self._token(call)
         except _Unfit: return None
 
-# %% ../nbs/03b_step.ipynb #c1218703
+# %% ../nbs/03b_step.ipynb #695a76f1
 def _calm(): # nobody who has to see operators, and nothing that changes what they do
     return not (_watched() or _transformed() or torch.is_autocast_enabled('cpu') or 'QINS_BACKEND' in os.environ or pools.forked())
 
@@ -662,6 +680,7 @@ class _Known:
         threads, plan = torch.get_num_threads(), self.plans.pop(rows, None)
         return plan if plan and plan.threads == threads else _Plan(self.form, rows, threads)
 
+# %% ../nbs/03b_step.ipynb #f33a0860
 def _look(self:Step): # -> what is known, made anew where anything has changed
     if self._known is None or not self._known.same():
         self._known = None
@@ -670,7 +689,7 @@ def _look(self:Step): # -> what is known, made anew where anything has changed
 
 Step._look = _look
 
-# %% ../nbs/03b_step.ipynb #ecf9aa16
+# %% ../nbs/03b_step.ipynb #3fba8e9c
 def _turn(self:_Known, plan, positions):
     "Angles of the new tokens: from a table where they depend on the position alone, else from the model, token by token."
     x, a = torch.empty(0, dtype=torch.float32), plan.args
@@ -685,6 +704,7 @@ def _turn(self:_Known, plan, positions):
     plan.table = table  # kept until the step is done
     a.rotary, a.cos, a.sin = table[0].shape[2], _place(table[0]), _place(table[1])
 
+# %% ../nbs/03b_step.ipynb #f8a912b9
 def _go(self:_Plan):
     pool = pools._pool
     helped = self.threads > 1 and pool.busy.acquire(blocking=False)
@@ -698,12 +718,12 @@ def _go(self:_Plan):
 
 _Known.turn, _Plan.go = _turn, _go
 
-# %% ../nbs/03b_step.ipynb #8e7fab88
+# %% ../nbs/03b_step.ipynb #743c739f
 def _rooms_of(self:Step, plan, cache, n): # a room for each layer, told to its record
     rooms = []
     for layer, l in zip(cache.layers, plan.layers):
         room = self._rooms.get(layer)
-        if room is None or room.both.shape[1] != plan.rows or not room.holds(layer):
+        if room is None or room.rows != plan.rows or not room.holds(layer):
             _need(_fits(layer, plan.rows, plan.form), 'keys and values are of another kind')
             room = self._rooms[layer] = _Room(layer)
         room.tell(l, n - room.tokens)
@@ -720,7 +740,7 @@ def _commit(cache, rooms): # all at once: an interruption finds the cache with t
 
 Step._rooms_of = _rooms_of
 
-# %% ../nbs/03b_step.ipynb #5f4ade62
+# %% ../nbs/03b_step.ipynb #4d46552d
 def _wanted(call, config, name): # an argument that the configuration has a default for
     return getattr(config, name, None) if call.get(name) is None else call[name]
 
@@ -729,6 +749,7 @@ def _answer(logits, cache, as_dict): # of the form that transformers' forward re
     y = CausalLMOutputWithPast(logits=logits, past_key_values=cache)
     return y if as_dict in (True, None) else y.to_tuple()
 
+# %% ../nbs/03b_step.ipynb #dff2c3db
 def _token(self:Step, call): # -> what forward returns; None, or `_Unfit`, where the step does not understand
     known = self._look()
     form, rows = known.form, _understood(call, known.form.vocabulary)
@@ -749,7 +770,7 @@ def _token(self:Step, call): # -> what forward returns; None, or `_Unfit`, where
 
 Step._token = _token
 
-# %% ../nbs/03b_step.ipynb #5836bc74
+# %% ../nbs/03b_step.ipynb #39a16019
 def attach_step(model): # -> the same model
     "Put the step in, where the model is of a form that it knows; any other model is left as it is."
     if not isinstance(vars(model).get('forward'), Step) and not why_no_step(model): model.forward = Step(model)
