@@ -658,7 +658,8 @@ class Step:
     def _try(self, args, kwargs): # None where the call is not for us
         call = dict(zip(self.__signature__.parameters, args)) | kwargs if args else kwargs
         ids = call.get('input_ids')
-        if not isinstance(ids, torch.Tensor) or ids.ndim != 2 or ids.shape[1] != 1 or not _calm(): return None
+        one = isinstance(ids, torch.Tensor) and ids.ndim == 2 and ids.shape[1] == 1
+        if not one or call.get('past_key_values') is None or not _calm(): return None
         try: return self._token(call)
         except _Unfit: return None
 
