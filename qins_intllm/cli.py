@@ -116,6 +116,7 @@ BITS = {8: 'qins8', 4: 'qins4'}  # what people ask for -> the scheme that is mea
 def _scheme(scheme, bits, default=True):
     "The scheme that two options name; None where neither does and there is no default."
     from qins_intllm.core import DEFAULT_SCHEME, SCHEMES
+    import qins_intllm.schemes # registers this package's own
     known = {b: s for b, s in BITS.items() if s in SCHEMES}
     if bits is None: return scheme or (DEFAULT_SCHEME if default else None)
     if bits not in known:

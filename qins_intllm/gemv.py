@@ -367,9 +367,10 @@ def float_rows(p):
 PIECE = 2**17 # bytes of codes in the smallest piece of work
 SMALL = 2**16 # weights of a layer that one thread does before another would be awake
 
-def _vector(t, multiple=1): # as an array of our own, filled up with zeros to whole vectors
+def _vector(t, multiple=1): # as an array over the tensor's own memory; a copy where whole vectors need zeros at the end
     if t is None: return None
-    return np.pad(t.detach().numpy().astype(np.float32), (0, -len(t) % multiple))
+    a = np.require(t.detach().numpy(), np.float32, 'CA')
+    return np.pad(a, (0, -len(a) % multiple)) if len(a) % multiple else a
 
 def _address(a): return 0 if a is None else a.ctypes.data
 def parts_of(q): return q.codes, q.lut, q.group_codes, q.scale_lut, q.row_scale, q.col_scale, q.sign
@@ -377,7 +378,7 @@ def _mark(t): return (0, -1) if t is None else (t.data_ptr(), -1 if t.is_inferen
 
 # %% ../nbs/01b_gemv.ipynb #28a2bf67
 class Plan:
-    "Addresses and constants of one weight on the CPU; what the addresses point to is held here or by the weight."
+    "Addresses and constants of one weight on the CPU, and what the addresses point to."
     def __init__(self, q):
         self.marks, (n_out, n_in) = [_mark(t) for t in parts_of(q)], q.shape
         self.tiles, self.lut, self.levels, self.unit = q.codes.ndim == 3, _vector(q.lut), None, 1.
@@ -385,7 +386,8 @@ class Plan:
         group = q.group or 0
         self.width = self._integers(q, group)
         own = dict(lut=self.lut, levels=self.levels, scale_lut=self.scale_lut, row_scale=self.r, col_scale=self.c)
-        theirs = dict(codes=q.codes, group_codes=q.group_codes, sign=q.sign)
+        theirs = {n: None if (t := getattr(q, n)) is None else t.detach() for n in ('codes', 'group_codes', 'sign')}
+        self.held = theirs  # also where another thread takes them from the weight in the middle of a product
         self.args = Product(n_out=n_out, n_in=n_in, group=group, groups=-(-n_in//group) if group else 0, tiles=self.tiles,
                             unit=self.unit, linear=self.linear, width=self.width, **{k: _address(a) for k, a in own.items()},
                             **{k: 0 if t is None else t.data_ptr() for k, t in theirs.items()})
