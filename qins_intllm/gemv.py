@@ -17,7 +17,7 @@ from numba import carray, njit
 from torch.utils.weak import WeakIdKeyDictionary
 from .simd import (BIAS, add_scaled, bits, dot4, float_of, high, loader, lookup, low, multiply_add, pointer, prefetch,
                               scaler, small_floats, starter, storer, total, wide, widen, zeros, SMALL_FLOATS)
-from .threads import Loop, start, take
+from .threads import Loop, start, take, variant
 
 # %% ../nbs/01b_gemv.ipynb #a534bfcd
 _WEIGHT = ('n_out n_in group groups '                  # columns that share a scale (0: none), and how many such groups a row has
@@ -197,8 +197,8 @@ def product_rows(R, B):
     begin, zero = starter(R, B), zeros('f32', 16, R*B)
     if B == 1: # a loader of one vector gives no tuple
         one = loader('i16', 32)
-        load_x = njit(lambda address, step: (one(address, step),))
-    @njit
+        load_x = variant(R)(lambda address, step: (one(address, step),))
+    @variant(R, B)
     def product(a, i, k):
         wide()
         x, xs, first, which, count = parts(a, k)
@@ -225,7 +225,7 @@ def finish(a, i, q, v): # y[q, i] = r_i·v + b_i
 def sweep_rows(R, B):
     "A loop over pieces of rows, for all batches of B rows of x."
     product = product_rows(R, B)
-    @njit
+    @variant(R, B)
     def sweep(p):
         wide()
         a = carray(p, 1)[0]
@@ -256,7 +256,7 @@ TILE_AHEAD = 8*2**10
 def product_tile(B):
     "Tile i of a 4-bit weight times batch k of B rows of x: a tuple of B vectors, a lane for each row of the weight."
     begin, zero = starter(1, B), zeros('f32', 16, B)
-    @njit
+    @variant(B)
     def product(a, i, k):
         wide()
         x, xs, first, which, count = parts(a, k)
@@ -277,7 +277,7 @@ def product_tile(B):
 def sweep_tiles(B):
     "A loop over pieces of tiles, for all batches of B rows of x."
     product, put = product_tile(B), storer(range(0, 16*B, 16))
-    @njit
+    @variant(B)
     def sweep(p):
         wide()
         a, out = carray(p, 1)[0], np.empty(16*B, np.float32)
