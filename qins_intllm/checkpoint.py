@@ -144,10 +144,12 @@ def bounded_build(name,           # for the error
     from torch.nn.modules import module as M
     steps = _Steps(name, n_tensors)
     hooks = [M.register_module_module_registration_hook(steps.step), M.register_module_parameter_registration_hook(steps.step)]
+    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
     try:
         with steps: yield
     finally:
         for h in hooks: h.remove()
+        torch.set_grad_enabled(grad); torch.set_default_dtype(dtype)  # it may have been stopped while it put them back
 
 # %% ../nbs/04_checkpoint.ipynb #92020ff0
 def _plain_config(config, name, n_tensors=None): # -> a copy
