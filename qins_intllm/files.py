@@ -307,8 +307,8 @@ def new_directory(dst,             # the directory that is to appear
         except Timeout: raise DestinationError(f"{dst} is being written by another process; wait for it, or choose another name") from None
         try:
             _recover(part, dst); _check_free(dst, overwrite)  # again: another process may just have finished
-            part.mkdir()
             try:
+                part.mkdir()
                 yield part
                 _put_in_place(part, dst, overwrite)
             except BaseException:
