@@ -23,6 +23,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from fastcore.basics import patch
 from . import __version__
+from .threads import only_ours
 from .core import DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, WeightError, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
 from .step import attach_step

@@ -7,7 +7,7 @@ __all__ = ['DTYPES', 'DTYPE_NAMES', 'MAX_HEADER', 'MAX_TENSORS', 'MAX_DEPTH', 'M
            'PICKLES', 'MAX_TEXT', 'CheckpointError', 'NotACheckpointError', 'PickleRefusedError', 'CorruptFileError',
            'DigestError', 'FormatError', 'KeysError', 'UnsafePathError', 'DestinationError', 'HubError', 'TensorInfo',
            'strict_json', 'read_header', 'map_tensors', 'read_tensor', 'tensor_digest', 'json_digest', 'ShardWriter',
-           'human', 'new_directory', 'cache_dir', 'only_ours', 'progress_bar', 'Source', 'open_source', 'max_size']
+           'human', 'new_directory', 'cache_dir', 'progress_bar', 'Source', 'open_source', 'max_size']
 
 # %% ../nbs/03a_files.ipynb #e443df40
 import contextlib, errno, hashlib, json, math, os, re, shutil, stat, struct, time, warnings
@@ -323,28 +323,6 @@ def cache_dir() -> Path:
     "What is kept for this user: `$QINS_CACHE`, or `qins-intllm` in the user's cache directory. Raises `DestinationError`."
     try: return Path(d).expanduser() if (d := os.environ.get('QINS_CACHE')) else Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser()/'qins-intllm'
     except RuntimeError: raise DestinationError("there is no home directory to keep conversions in; set QINS_CACHE to a directory") from None
-
-# %% ../nbs/03a_files.ipynb #d8390791
-def only_ours(directory  # make it first: of one that is not there, only those above are looked at
-             ) -> bool:  # always True where the system knows no such permissions
-    "May nobody but this user (and root) write in a directory, or exchange it? Asks for owners and POSIX permissions, also of all directories above."
-    if not hasattr(os, 'geteuid'): return True
-    for way in (Path(os.path.abspath(directory)), Path(os.path.realpath(directory))):
-        for p in (way, *way.parents):
-            try: link, st = os.lstat(p), os.stat(p)
-            except FileNotFoundError: continue
-            except OSError: return False
-            if {link.st_uid, st.st_uid} - {0, os.geteuid()}: return False
-            writers = st.st_mode & (stat.S_IWOTH | (0 if _own_group(st.st_gid) else stat.S_IWGRP))
-            if writers and (p == way or not st.st_mode & stat.S_ISVTX): return False
-    return True
-
-def _own_group(gid): # root's, or one of the user's name in which nobody else is
-    try:
-        import grp, pwd
-        me, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(gid)
-        return group.gr_name == me and not set(group.gr_mem) - {me}
-    except (ImportError, KeyError): return False
 
 # %% ../nbs/03a_files.ipynb #afbb2240
 @contextlib.contextmanager

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 import torch
 from fastcore.basics import patch
+from .threads import only_ours
 from .core import DEFAULT_SCHEME, get_scheme
 from .swap import plan_swap, table
-from .files import (CheckpointError, DestinationError, ShardWriter, Source, cache_dir, human, json_digest, new_directory, only_ours, open_source, progress_bar, _remove)
+from .files import (CheckpointError, DestinationError, ShardWriter, Source, cache_dir, human, json_digest, new_directory, open_source, progress_bar, _remove)
 from .checkpoint import _raise_keys, _write_index, build_skeleton, convert, load, load_tokenizer, model_class, offline, shard_names, verify_checkpoint, write_json
 
 # %% ../nbs/06_phi3.ipynb #9c5692bf

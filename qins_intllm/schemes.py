@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['REPORT_TEST1', 'REPORT_BACK1', 'REPORT_MEAN1', 'REPORT_MEAN2', 'REPORT_MAX2', 'REPORT_FORWARD3', 'REPORT_RANGE',
-           'SWEEPS', 'COL_RANGE', 'GROUP8', 'LARGE', 'SMALL_FLOATS', 'GROUP4', 'TOP4', 'BELOW', 'ABOVE', 'CELLS',
-           'SPAN', 'FAST', 'NORMAL_LEVELS', 'FIT_SAMPLE', 'FIT_STEPS', 'report_layer', 'Check', 'report_test1',
-           'report_test2', 'report_test3', 'report_tests', 'balance', 'column_scales', 'inverse', 'group_tops', 'shift',
-           'scale_table', 'keep_finite', 'small_floats', 'error_tables', 'Layer4', 'lloyd_step', 'fit_levels',
-           'encode_qins4']
+           'SWEEPS', 'COL_RANGE', 'GROUP8', 'LARGE', 'GROUP4', 'TOP4', 'BELOW', 'ABOVE', 'CELLS', 'SPAN', 'FAST',
+           'NORMAL_LEVELS', 'FIT_SAMPLE', 'FIT_STEPS', 'report_layer', 'Check', 'report_test1', 'report_test2',
+           'report_test3', 'report_tests', 'balance', 'column_scales', 'inverse', 'group_tops', 'shift', 'scale_table',
+           'keep_finite', 'error_tables', 'Layer4', 'lloyd_step', 'fit_levels', 'encode_qins4']
 
 # %% ../nbs/00c_schemes.ipynb #dc6623d7
 import math
@@ -16,6 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np, torch
 from .core import (LUT_SIZE, TILE_COLS, QuantizedWeight, Scheme, decode, encode, pack_lanes, pack_tiles,
                               packed_width, register_scheme, unpack_tiles)
+from .simd import SMALL_FLOATS
 from .threads import N_BLOCKS, compiled, over_rows
 
 # %% ../nbs/00c_schemes.ipynb #6009c850
@@ -200,15 +200,6 @@ def _encode_qins8(w): # float32 [out, in]
 
 register_scheme(Scheme('qins8', _encode_qins8, 'column scales, groups of 64, 255 even levels', group=GROUP8,
                        row_scale=False, min_code=1), replace=True);
-
-# %% ../nbs/00c_schemes.ipynb #d10268d2
-def small_floats() -> np.ndarray: # [256] float32
-    "Value of each group code: a sign, three bits of exponent, four of mantissa; 0 and 128 are 0."
-    m = np.arange(128)
-    v = np.where(m > 0, (1 + (m & 15)/16)*2.**((m >> 4) - 7), 0)
-    return np.concatenate([v, 0 - v]).astype(np.float32)
-
-SMALL_FLOATS = small_floats()
 
 # %% ../nbs/00c_schemes.ipynb #8be3cd99
 GROUP4 = TILE_COLS        # weights of a group: the width of a tile
