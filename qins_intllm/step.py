@@ -23,8 +23,8 @@ from .gemv import (LOOPS, SMALL, Product, as_bias, batch_bytes, divide, float_ro
                               plan, prepare, prepare_floats, to_bf16)
 from .linear import ProjectiveLinear
 from .product import choose_backend, _transformed, _watched
-from .simd import address_of, float_of, pointer, run, wide, write_shared
-from .threads import AWAKE, Loop, share_loop, take
+from .simd import address_of, float_of, pointer, run, wide
+from .threads import Loop, share_loop, take
 
 # %% ../nbs/03b_step.ipynb #5de40e53
 def _words(names): return [(n, ctypes.c_int64) for n in names.split()]
@@ -313,14 +313,12 @@ def block(a, p, i):
 @Loop(Token)
 def step(p):
     a = carray(p, 1)[0]
-    write_shared(a.pool + 8*AWAKE, 1)
     embed(a)
     for i in range(a.n_layers): block(a, p, i)
     norm(a, a.x, a.norm, a.hidden, a.h)
     if a.dense_head: share_rows(a, p, a.dense_head, (a.vocabulary + 63)//64, a.threads)
     else: times(a, a.lm_head)
     put_logits(a)
-    write_shared(a.pool + 8*AWAKE, 0)
 
 # %% ../nbs/03b_step.ipynb #ef88d847
 FORMS = ('Llama', 'Mistral', 'Qwen2', 'Qwen3', 'Phi3', 'Granite')
@@ -715,7 +713,7 @@ def _go(self:_Plan):
         if step.address is None: step.load()
         step.alone(ctypes.addressof(self.args))
     finally:
-        if helped: pool.busy.release()
+        if helped: pool.rest()
 
 _Known.turn, _Plan.go = _turn, _go
 

@@ -189,13 +189,18 @@ class Pool:
         self.address, self.busy, self.locks = self.words.ctypes.data, threading.Lock(), []
         self.work, self.inside, self.change, self.error = None, 0, threading.Condition(), None
     def wake(self, threads):
-        "See to it that there are `threads` − 1 helpers, and that they are awake."
+        "See to it that there are `threads` − 1 helpers, awake until `rest`: one that looks too early must not miss the job."
+        self.words[AWAKE] = 1
         while len(self.locks) < threads - 1: self._hire()
         for k in range(threads - 1):
             if self.words[SLEEPING + k]:
                 self.words[SLEEPING + k] = 0
                 try: self.locks[k].release()
                 except RuntimeError: pass # it is awake already
+    def rest(self):
+        "Let the helpers go to sleep, and another thread lead."
+        self.words[AWAKE] = 0
+        self.busy.release()
     def _hire(self):
         follow.load()
         self.locks.append(lock := threading.Lock())
@@ -233,7 +238,7 @@ def start(loop:Loop, # compiled when it first runs
         if lead.address is None: lead.load()
         pool.wake(threads)
         lead.alone(pool.address, loop.address, address, threads)
-    finally: pool.busy.release()
+    finally: pool.rest()
 
 # %% ../nbs/00a_threads.ipynb #bb22b2e2
 N_BLOCKS = 32
@@ -253,7 +258,7 @@ def over_rows(f,       # called as f(block, lo, hi) from several threads
     if n_threads() == 1 or step == 1 or not _pool.busy.acquire(blocking=False): return work()
     pool = _pool
     try: pool.share(work, n_threads())
-    finally: pool.busy.release()
+    finally: pool.rest()
 
 # %% ../nbs/00a_threads.ipynb #6685026f
 def share(self:Pool, work, threads):
