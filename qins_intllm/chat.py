@@ -433,10 +433,11 @@ class _Streamer(BaseStreamer):
     "Receives the prompt and then each token; passes text on."
     def __init__(self, text:TextStream, stop_ids, on_text, flag):
         self.text, self.stop_ids, self.on_text, self.flag = text, stop_ids, on_text, flag
-        self.tokens, self.times, self.ended = [], [], False
+        self.tokens, self.times, self.ended, self.looks = [], [], False, ()
     def put(self, value):
         if value.ndim > 1 or self.flag.is_set(): return  # the prompt comes first, as a batch; and after a stop comes one more token
         self.times.append(time.perf_counter())
+        self.unwatch()
         token = int(value[0])
         if token in self.stop_ids: self.ended = True
         else:
@@ -444,6 +445,9 @@ class _Streamer(BaseStreamer):
             self.pass_on(self.text.put(token))
     def pass_on(self, piece):
         if piece and self.on_text: self.on_text(piece)
+    def unwatch(self):
+        for h in self.looks: h.remove()
+        self.looks = ()
     def end(self): pass
 
 class _Flag(StoppingCriteria):
@@ -456,8 +460,8 @@ def _watch(self:ChatSession, streamer):
     "Hooks that look at the stop flag in front of each block until the first token is there."
     blocks = max((m for m in self.model.modules() if isinstance(m, torch.nn.ModuleList)), key=len, default=())
     def look(*_):
-        if self._stop.is_set() and not streamer.times: raise _Stop
-    return [b.register_forward_pre_hook(look) for b in blocks]
+        if self._stop.is_set(): raise _Stop
+    streamer.looks = [b.register_forward_pre_hook(look) for b in blocks]
 
 @patch
 def _generate(self:ChatSession, ids, cache, room, seed, streamer):
@@ -467,12 +471,11 @@ def _generate(self:ChatSession, ids, cache, room, seed, streamer):
     config = _Settings(max_new_tokens=room, eos_token_id=sorted(self.stop_ids) or None, pad_token_id=pad,
                               return_dict_in_generate=True, use_cache=True, **self._kept,
                               do_sample=False, temperature=1., top_k=50, top_p=1., typical_p=1., num_beams=1)  # neutral: `sampler` does the sampling
-    hooks = self._watch(streamer)
+    self._watch(streamer)
     try: return self.model.generate(x, attention_mask=torch.ones_like(x), generation_config=config, past_key_values=cache, streamer=streamer,
                                     logits_processor=sampler(seed, self.temperature, self.top_k, self.top_p),
                                     stopping_criteria=StoppingCriteriaList([_Flag(self._stop)])).past_key_values
-    finally:
-        for h in hooks: h.remove()
+    finally: streamer.unwatch()
 
 # %% ../nbs/09_chat.ipynb #5b2eda82
 @patch
