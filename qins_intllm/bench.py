@@ -88,7 +88,9 @@ def _random(shape, dtype, g):
     if dtype == torch.uint8: block = torch.randint(1, 256, (min(n, 2**20),), generator=g, dtype=torch.uint8)
     elif len(shape) < 2: return torch.ones(shape, dtype=dtype)
     else: block = (torch.randn(min(n, 2**20), generator=g)*0.02).to(dtype)
-    return block.repeat(-(-n//len(block)))[:n].view(shape)
+    out = torch.from_numpy(np.empty(n*dtype.itemsize, np.uint8)).view(dtype)  # numpy asks for huge pages, as files have them
+    for lo in range(0, n, len(block)): out[lo:lo + len(block)] = block[:n - lo]
+    return out.view(shape)
 
 def _fill(model, skip=()): # on the meta device -> the same model with storage
     "Random parameters; buffers that transformers computes are computed."
@@ -516,7 +518,7 @@ def kernel_bench(config=PHI35_SHAPE, rows=(1, 4, 16, 128), schemes=('qins8', 'qi
                 for k, f in calls.items():
                     t = time.perf_counter(); f(); times[k].append(time.perf_counter() - t)
             bw.append(probe()); med = {k: statistics.median(v[1:]) for k, v in times.items()}
-            for s, w in ws.items(): out.append((kind.split('.')[-1], shape, n, s, _backend_name(x, w), math.prod(shape)*n/n/1e9/med[s], med['bf16']/med[s]))
+            for s, w in ws.items(): out.append((kind.split('.')[-1], shape, n, s, _backend_name(x, w), math.prod(shape)/1e9/med[s], med['bf16']/med[s]))
     return KernelBench(out, machine(), statistics.median(bw))
 
 # %% ../nbs/08_bench.ipynb #6ec0043b
