@@ -11,14 +11,15 @@ import math
 from functools import lru_cache
 import numpy as np
 from numba import njit
-from .simd import (add_products, float_of, lanes, prefetch, reader, row_storer, spreader, totals, wide, zeros)
+from .simd import (add_products, float_of, lanes, prefetch, reader, row_storer, spreader, totals, wide,
+                              zeros)
 from .threads import variant
 from .gemv import floats
 
 # %% ../nbs/01d_attention.ipynb #6f33a102
 BYTES = dict(f32=4, bf16=2, i8=1)  # of a number, by kind
 BEYOND = 16                        # tokens behind the last that may be read; what is there does not matter
-AHEAD = 3072                       # bytes: what will be read soon is asked for, or memory would be waited for at every page
+AHEAD = 3072                       # bytes: what is asked for before it is read, or memory is waited for at every page
 
 def row_bytes(kind, d): # of one head and token: numbers, and for int8 a scale in float32 behind them
     return BYTES[kind]*d + 4*(kind == 'i8')
@@ -102,7 +103,7 @@ def multiply(x, y, by):
 # %% ../nbs/01d_attention.ipynb #ed3f421e
 @lru_cache(None)
 def attention(kind, shared, d, n=None):
-    "A function for one part: the sum of its values by their weights for each head, and behind it the largest score and the weights' sum."
+    "A function for one part: its values by their weights, for each head; behind them the largest score and the weights' sum."
     n, H = tile(kind, shared, d, n)
     score, weigh, step, scaled = scorer(kind, d, n, H), weigher(kind, d, n, H), row_bytes(kind, d), kind == 'i8'
     @variant(kind, shared, d, n)
@@ -115,9 +116,8 @@ def attention(kind, shared, d, n=None):
             p, end = floats(s + 4*room*h, tokens), floats(out + to*h + 4*d, 2)
             multiply(p, scales, scale)
             end[0], end[1] = exponentials(p)
-        if scaled:
-            column(v + d, step, scales)
-            for h in range(shared): multiply(floats(s + 4*room*h, tokens), scales, np.float32(1))
+        if scaled: column(v + d, step, scales)
+        for h in range(shared if scaled else 0): multiply(floats(s + 4*room*h, tokens), scales, np.float32(1))
         for h in range(0, shared, H): weigh(s + 4*room*h, room, v, tokens, out + to*h, to)
     return part
 

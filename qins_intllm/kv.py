@@ -9,7 +9,8 @@ __all__ = ['SCALE', 'KINDS', 'encode_rows', 'decode_rows', 'Q8Layer', 'Q8Sliding
 # %% ../nbs/02a_kv.ipynb #855ad129
 import inspect, types, weakref
 import torch
-from transformers.cache_utils import DummyLayer, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, LinearAttentionLayer
+from transformers.cache_utils import (DummyLayer, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer,
+                                      LinearAttentionLayer)
 from .core import QinsError
 
 # %% ../nbs/02a_kv.ipynb #11296edf
@@ -56,6 +57,7 @@ def _quantized(layer):
     if type(layer) is DynamicSlidingWindowLayer: return Q8SlidingLayer(layer.sliding_window)
     return layer
 
+# %% ../nbs/02a_kv.ipynb #12e2bede
 def why_no_kv(model) -> str: # '' where there is no reason
     "What keeps a model's cache from being kept in eight bits; of a configuration too."
     config = getattr(model, 'config', model)
@@ -63,10 +65,10 @@ def why_no_kv(model) -> str: # '' where there is no reason
     if getattr(config, 'is_encoder_decoder', False): return 'it has an encoder, and attends to what that wrote'
     if getattr(text, 'kv_lora_rank', None): return 'it keeps keys and values together in a compressed form of its own'
     if getattr(text, 'cross_attention_layers', None): return 'it has layers that attend to images'
-    kinds = [type(l) for l in DynamicCache(config=config).layers]
-    if not any(k in (DynamicLayer, DynamicSlidingWindowLayer) for k in kinds): return 'it keeps no keys and values of every token'
-    strange = {k.__name__ for k in kinds} - {k.__name__ for k in (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer, LinearAttentionLayer)}
-    return f"its cache has layers of a kind that is not known ({', '.join(sorted(strange))})" if strange else ''
+    kinds, ours = {type(l) for l in DynamicCache(config=config).layers}, {DynamicLayer, DynamicSlidingWindowLayer}
+    if not kinds & ours: return 'it keeps no keys and values of every token'
+    strange = sorted(k.__name__ for k in kinds - ours - {DummyLayer, LinearAttentionLayer})
+    return f"its cache has layers of a kind that is not known ({', '.join(strange)})" if strange else ''
 
 # %% ../nbs/02a_kv.ipynb #3b8b26ba
 KINDS = ('q8',)
@@ -78,7 +80,8 @@ def check_kv(kv) -> str:
 
 class _InFront:
     "Stands where a method of a model was. A copy of the model gets its own."
-    def __init__(self, model): self._model, self.__signature__ = weakref.ref(model), inspect.signature(getattr(type(model), self.name))
+    def __init__(self, model):
+        self._model, self.__signature__ = weakref.ref(model), inspect.signature(getattr(type(model), self.name))
     def __reduce__(self): return type(self), (self._model(),)
     @property
     def real(self): return types.MethodType(getattr(type(model := self._model()), self.name), model)
@@ -95,6 +98,7 @@ class Generate(_InFront):
         if not own: kwargs['past_key_values'] = QuantizedKV(model)
         return self.real(*args, **kwargs)
 
+# %% ../nbs/02a_kv.ipynb #591360bb
 class Prepare(_InFront):
     "Where a model drops its cache, goes on with the same one, empty."
     name = 'prepare_inputs_for_generation'

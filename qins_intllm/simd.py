@@ -427,6 +427,7 @@ def add_products(ctx, t, w, x):
         return cgutils.pack_array(b, [b.fadd(y, p, flags=_FAST) for y, p in zip(ts, products)])
     return t(t, w, x), code
 
+# %% ../nbs/00_simd.ipynb #1eb50af6
 @intrinsic
 def totals(ctx, v):
     "One vector: the sum of all lanes of each vector of a tuple, which has no more of them than lanes."
