@@ -12,12 +12,13 @@ import itertools, math, os, re, secrets, sys, tempfile, threading, time
 from dataclasses import dataclass
 import psutil, torch
 from fastcore.basics import patch
-from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.cache_utils import DynamicLayer
 from transformers.generation.streamers import BaseStreamer
 from .core import QinsError
 from .threads import compiling
+from .kv import Q8Layer, check_kv, new_cache, use_kv
 from .phi3 import why_not_causal
 from .template import TemplateFailure, fill, one_line
 
@@ -176,9 +177,11 @@ class ChatSession:
                  temperature=None,      # 0: greedy
                  top_p=None, top_k=None,
                  seed:int=None,         # None: another one for each session
-                 context:int=None       # tokens that prompt and answer may have together; default: what the model was made for
+                 context:int=None,      # tokens that prompt and answer may have together; default: what the model was made for
+                 kv:str=None            # 'q8': the model keeps keys and values in eight bits from now on; None: as it does already
                 ):
         _check_chats(model, tokenizer)
+        if check_kv(kv): use_kv(model, kv)
         self.model, self.tok, self.system, self.max_new_tokens, self.seed = model.eval(), tokenizer, system, max_new_tokens, seed
         pick = lambda given, name, other: next(v for v in (given, own_sampling(model, name), other) if v is not None)
         self.temperature, self.top_p, self.top_k = pick(temperature, 'temperature', TEMPERATURE), pick(top_p, 'top_p', TOP_P), pick(top_k, 'top_k', 0)
@@ -415,12 +418,12 @@ def _take_cache(self:ChatSession,
             if extra: cache.crop(-extra)
             if cache.get_seq_length() == n: return cache, n
         except (RuntimeError, ValueError, NotImplementedError): pass   # a layer that cannot be cut
-    return DynamicCache(config=self.model.config), 0
+    return new_cache(self.model), 0
 
 # %% ../nbs/09_chat.ipynb #7c7a8814
 def _settle(cache) -> int: # tokens that all layers hold; 0: nothing can be kept
     "Make a cache consistent after an interruption."
-    if not all(type(l) is DynamicLayer for l in cache.layers): return 0
+    if not all(type(l) in (DynamicLayer, Q8Layer) for l in cache.layers): return 0
     n = min((min(l.keys.shape[-2], l.values.shape[-2]) if l.is_initialized and l.values.numel() else 0 for l in cache.layers), default=0)
     for l in cache.layers if n else ():
         l.keys, l.values = l.keys[..., :n, :], l.values[..., :n, :]

@@ -672,8 +672,11 @@ def load(src,                # a converted directory, or the hub id of one
          verify=None,        # compare all digests; None: when these files are loaded for the first time
          revision=None,      # branch, tag or commit, for a hub id
          step=True,          # decode a token in one call, where the model's form is known (03b_step)
+         kv=None,            # 'q8': `generate` keeps keys and values in eight bits (02a_kv)
         ) -> tuple:          # (model in eval mode, tokenizer or None)
-    "Load a quantized checkpoint, strictly. Raises `CheckpointError`s: never a random weight, never remote code."
+    "Load a quantized checkpoint, strictly. Raises `CheckpointError`s, `KVError`: never a random weight, never remote code."
+    from qins_intllm.kv import check_kv, use_kv
+    check_kv(kv)
     source = src if isinstance(src, Source) else open_source(src, revision)
     config = source.config()
     q = check_quantization_config(config, source.name)
@@ -689,6 +692,7 @@ def load(src,                # a converted directory, or the hub id of one
     tokenizer = load_tokenizer(source)
     source.check_unchanged()
     if step: attach_step(model)
+    if kv: use_kv(model, kv)
     for f in ON_LOAD: f(model)
     return model, tokenizer
 

@@ -186,13 +186,15 @@ def chat(model:str=typer.Argument('demo', help="Converted or full-precision dire
          temperature:Optional[float]=typer.Option(None, help="0 takes the likeliest token; default: the model's own setting."),
          top_p:Optional[float]=typer.Option(None, help='Sample from the likeliest tokens of this total probability.'),
          seed:Optional[int]=typer.Option(None, min=0, max=2**63 - 1, help='Same seed, same answer.'),
+         kv:Optional[str]=typer.Option(None, help='q8: keep keys and values in eight bits; long conversations take half of the memory, and less time.'),
          scheme:Optional[str]=typer.Option(None, help='For a model that has to be converted first.'),
          bits:Optional[int]=typer.Option(None, help='Instead of a scheme: 8 or 4.')):
     "Talk to a model. Without a prompt: interactive, or one prompt from a pipe."
     from qins_intllm import checkpoint, phi3
     from qins_intllm.chat import ChatSession, chat_terminal
+    from qins_intllm.kv import check_kv
     _quiet()
-    settings = dict(system=system, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)
+    settings = dict(system=system, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed, kv=check_kv(kv))
     source, scheme = phi3.resolve(model), _scheme(scheme, bits, default=False)
     if not phi3.is_quantized(source):  # what speaks against it is said before it is converted
         n = sum(len(source.header(shard)[0]) for shard in source.shards())
@@ -209,13 +211,14 @@ def compare(ref:str=typer.Argument(..., help="The original: directory, hub id, o
             window:int=typer.Option(512, min=2, help='Tokens that are read at once.'),
             prompt:list[str]=typer.Option([], help='Continue this with both. Repeatable.'),
             seed:int=typer.Option(0, min=0, max=2**63 - 1, help='For the text that is drawn.'),
+            kv:Optional[str]=typer.Option(None, help='q8: the quantized model keeps keys and values in eight bits.'),
             json_file:Optional[Path]=typer.Option(None, '--json', help='Write every figure to a file (- for standard output).'),
             plot:Optional[Path]=typer.Option(None, help='Write a picture: KL histogram, error by layer.')):
     "Measure what quantization did: KL, same top token, perplexity, generations side by side, error by layer."
     from qins_intllm.evaluate import compare as measure
     _quiet()
     _writable(json_file, plot)
-    c = measure(ref, quantized, text, max_tokens=tokens, window=window, prompts=prompt or None, seed=seed, progress=_watched())
+    c = measure(ref, quantized, text, max_tokens=tokens, window=window, prompts=prompt or None, seed=seed, progress=_watched(), kv=kv)
     if str(json_file) != '-': _say(c)
     if json_file: _write_json(json_file, c.to_json())
     if plot: _savefig(c, plot)

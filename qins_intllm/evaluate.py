@@ -17,7 +17,8 @@ from fastcore.basics import patch
 from .core import QinsError
 from .swap import table
 from .files import human, progress_bar
-from .checkpoint import load, load_tokenizer
+from .checkpoint import build_skeleton, load, load_tokenizer
+from .kv import QuantizedKV, check_kv, new_cache, use_kv, uses_kv
 from .phi3 import is_quantized, load_dense, resolve, why_not_causal
 from .atlas import Atlas, AtlasError, block_of, layer_atlas
 
@@ -191,7 +192,7 @@ def greedy(model, ids:torch.Tensor, # [tokens] the prompt
     "Continue a prompt with the most probable token, up to the model's end-of-text."
     if limit := _context(model): n = min(n, limit - len(ids))  # not beyond what the model was made for
     stop = set(_ids(model.config.get_text_config().eos_token_id, getattr(getattr(model, 'generation_config', None), 'eos_token_id', None)))
-    out, past, x = [], None, ids[None]
+    out, past, x = [], new_cache(model) if uses_kv(model) else None, ids[None]
     while len(out) < n and not (out and out[-1] in stop):
         o = model(x.to(_device(model)), past_key_values=past, use_cache=True)
         past, x = o.past_key_values, o.logits[:, -1:].argmax(-1)
@@ -277,21 +278,22 @@ def figures(t:dict,   # arrays of one number a token, as from `RefStats.compare`
 # %% ../nbs/07_evaluate.ipynb #d714858d
 class _Side:
     "One of the two models: in memory, or still in its files."
-    def __init__(self, side, role):
+    def __init__(self, side, role, kv=None):
         self.model, self.role = (side, role) if isinstance(side, nn.Module) else (None, role)
         self.source = None if self.model is not None else resolve(side)
         self.name = type(side).__name__ if self.source is None else self.source.name
         self.tokenizer = None if self.source is None else load_tokenizer(self.source)
         config = (side.config.get_text_config().to_dict() if getattr(side, 'config', None) else {}) if self.source is None else self.source.config()
-        self.vocab = config.get('vocab_size')
+        self.vocab, self.kv = config.get('vocab_size'), check_kv(kv)
+        if kv: QuantizedKV(build_skeleton(self.source) if self.model is None else self.model)  # a model that it is not for is told now
     @contextlib.contextmanager
     def open(self, dtype):
         model = self.model
         if model is None: model = (load(self.source, dtype) if is_quantized(self.source) else load_dense(self.source.name, dtype))[0]
         if getattr(model, 'config', None) is not None and (why := why_not_causal(model)): raise CompareError(f"{self.name} ({type(model).__name__}) is no causal language model: {why}. Predictions of the next token cannot be compared")
-        was = model.training
-        try: yield model.eval()
-        finally: model.train(was)
+        was, kv = model.training, uses_kv(model)
+        try: yield use_kv(model.eval(), self.kv or kv)
+        finally: use_kv(model.train(was), kv)
 
 def _same_tokens(a, b):
     "Raises `CompareError` where two sides do not mean the same by a token."
@@ -314,7 +316,8 @@ def _one_thread(): # of torch's: pieces that fit into a cache are done before a 
 def _run(model, windows, bar):
     "Logits of each window, one at a time: [tokens − 1, vocab], and what came next."
     for w in windows:
-        with torch.inference_mode(): yield model(w[None].to(_device(model)), use_cache=False).logits[0, :-1], w[1:]
+        cache = dict(use_cache=True, past_key_values=new_cache(model)) if uses_kv(model) else dict(use_cache=False)
+        with torch.inference_mode(): yield model(w[None].to(_device(model)), **cache).logits[0, :-1], w[1:]
         bar.update(len(w) - 1)
 
 def _summarise(model, windows, dir, k, seed, bar):
@@ -395,10 +398,11 @@ def compare(ref,              # the reference: a model, a directory, a hub id, o
             k=TOP_K,          # logits kept of each of the reference's predictions
             seed=0,
             dtype=torch.float32, # of models that are loaded here; None: as stored
-            progress=False    # show bars
+            progress=False,   # show bars
+            kv=None           # 'q8': the quantized model keeps keys and values in eight bits
            ):                 # Comparison
-    "Compare a model's predictions with those of its quantization. Raises `CompareError`, and what loading raises."
-    a, b = _Side(ref, 'reference'), _Side(quantized, 'quantized')
+    "Compare a model's predictions with those of its quantization. Raises `CompareError`, `KVError`, and what loading raises."
+    a, b = _Side(ref, 'reference'), _Side(quantized, 'quantized', kv)
     _same_tokens(a, b)
     job = _Job(text, tokenizer or a.tokenizer or b.tokenizer, max_tokens, window, prompts, new_tokens, floor, layers, k, seed, dtype, progress)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as dir:
@@ -407,7 +411,7 @@ def compare(ref,              # the reference: a model, a directory, a hub id, o
         tokens, second, atlas, why = _quantized_pass(b, job, a, ws, stats, prompt)
         kept = dict(k=stats.k, vocab=stats.vocab, nbytes=stats.nbytes, nbytes_per_token=stats.nbytes/stats.n)
         del stats
-    return Comparison(a.name, b.name, about, **figures(tokens), floor=base and dict(kind=base[0]) | figures(base[1]),
+    return Comparison(a.name, b.name + (f', kv {kv}' if kv else ''), about, **figures(tokens), floor=base and dict(kind=base[0]) | figures(base[1]),
                       generations=[side_by_side(p.tolist(), x, y, job.tokenizer) for p, x, y in zip(prompt, first, second)],
                       atlas=atlas, no_atlas=why, kept=kept, per_token=tokens, floor_per_token=base and base[1])
 

@@ -6,8 +6,8 @@
 __all__ = ['FAMILY', 'BIAS', 'SMALL_FLOATS', 'PROCESSORS', 'Vec', 'family_of', 'host_family', 'spelled_for', 'loader', 'store_at',
            'zeros', 'starter', 'fetcher', 'storer', 'prefetch', 'widen', 'multiply_add', 'low', 'high', 'lookup',
            'dot4', 'small_floats', 'scaler', 'add_scaled', 'total', 'sixteen', 'centred', 'times', 'narrow',
-           'transpose', 'pairs', 'wide', 'bits', 'float_of', 'pointer', 'address_of', 'add_shared', 'read_shared',
-           'write_shared', 'pause', 'run', 'assembly']
+           'transpose', 'pairs', 'lanes', 'reader', 'spreader', 'add_products', 'totals', 'row_storer', 'wide', 'bits',
+           'float_of', 'pointer', 'address_of', 'add_shared', 'read_shared', 'write_shared', 'pause', 'run', 'assembly']
 
 # %% ../nbs/00_simd.ipynb #dec9a81b
 import platform, re
@@ -386,6 +386,76 @@ def pairs(count):
             return cgutils.pack_array(b, [b.bitcast(_same(b, two(q), 16), _v(_I16, 32)) for q in range(count)])
         return types.UniTuple(Vec('i16', 32), count)(types.int64, types.int64), code
     return load
+
+# %% ../nbs/00_simd.ipynb #9b37df71
+def lanes() -> int:
+    "Numbers of float32 in a register of this family; half as many registers hold sums."
+    return 16 if FAMILY == 'vnni512' else 4 if FAMILY in ('dotprod', 'neon') else 8
+
+def _many(one, count, read): # a verb that calls `read(b, address)` `count` times, `step` bytes apart
+    @intrinsic
+    def load(ctx, address, step):
+        def code(ctx, b, sig, args):
+            at = lambda k: b.add(args[0], b.mul(args[1], _I64(k))) if k else args[0]
+            return cgutils.pack_array(b, [read(b, at(k)) for k in range(count)])
+        return types.UniTuple(one, count)(types.int64, types.int64), code
+    return load
+
+# %% ../nbs/00_simd.ipynb #c6799412
+def reader(kind, n, count): # 'i8', 'bf16' or 'f32'
+    "A verb that reads `count` times `n` numbers as float32, `step` bytes apart; a tuple."
+    one, kept = Vec('f32', n), _llvm(Vec(dict(bf16='i16').get(kind, kind), n))
+    def read(b, address):
+        v = _load(b, address, kept)
+        if kind == 'i8': return b.sitofp(v, _llvm(one))
+        if kind == 'bf16': return b.bitcast(b.shl(b.zext(v, _v(_I32, n)), _const(_I32, n, 16)), _llvm(one))
+        return v
+    return _many(one, count, read)
+
+def spreader(n, count):
+    "A verb that reads one float32 at `count` places, `step` bytes apart, and fills a vector of `n` with each."
+    return _many(Vec('f32', n), count, lambda b, address: _same(b, _load(b, address, _F32, 4), n))
+
+# %% ../nbs/00_simd.ipynb #640933f8
+@intrinsic
+def add_products(ctx, t, w, x):
+    "t[r·B + q] + w[r]·x[q], lane by lane in float32."
+    B = x.count
+    def code(ctx, b, sig, args):
+        ts, ws, xs = ([b.extract_value(a, i) for i in range(k.count)] for a, k in zip(args, sig.args))
+        products = [b.fmul(ws[i//B], xs[i % B], flags=_FAST) for i in range(t.count)]
+        return cgutils.pack_array(b, [b.fadd(y, p, flags=_FAST) for y, p in zip(ts, products)])
+    return t(t, w, x), code
+
+# %% ../nbs/00_simd.ipynb #1eb50af6
+@intrinsic
+def totals(ctx, v):
+    "One vector: the sum of all lanes of each vector of a tuple, which has no more of them than lanes."
+    n = v.dtype.n
+    def code(ctx, b, sig, args):
+        vs = [b.extract_value(args[0], k) for k in range(v.count)] + [ir.Constant(_llvm(v.dtype), None)]*(n - v.count)
+        for half in (h for h in (8, 4, 2, 1) if h < n):  # two vectors become one: halves of each part are added
+            at = [k + i for k in range(0, 2*n, 2*half) for i in range(half)]
+            two = (_mask(at), _mask([i + half for i in at]))
+            vs = [b.fadd(*(b.shuffle_vector(x, y, m) for m in two)) for x, y in zip(vs[::2], vs[1::2])]
+        return vs[0]
+    return v.dtype(v), code
+
+# %% ../nbs/00_simd.ipynb #17246c45
+def row_storer(rows):
+    "A verb that writes float32 into rows, `step` bytes apart: parts of one vector, or as many vectors of a tuple for each."
+    @intrinsic
+    def store(ctx, address, step, v):
+        def code(ctx, b, sig, args):
+            one = isinstance(v, Vec)
+            vs = _parts(b, args[2], v.n//rows)[:rows] if one else [b.extract_value(args[2], k) for k in range(v.count)]
+            for k, x in enumerate(vs):
+                r, c = divmod(k, len(vs)//rows)
+                at = b.add(b.add(args[0], b.mul(args[1], _I64(r))), _I64(4*c*x.type.count))
+                b.store(x, _at(b, at, x.type)).align = 4
+            return ctx.get_dummy_value()
+        return types.void(types.int64, types.int64, v), code
+    return store
 
 # %% ../nbs/00_simd.ipynb #e72a4045
 @intrinsic
