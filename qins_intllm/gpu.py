@@ -15,8 +15,11 @@ import torch.nn.functional as F
 from .core import TILE_ROWS, unpack_lanes, unpack_signs, unpack_tiles
 
 # %% ../nbs/01d_gpu.ipynb #1c044803
-try: import triton, triton.language as tl
-except ImportError: triton, tl = None, SimpleNamespace(constexpr=None) # torch, in pieces, is all there is then
+try:
+    import triton, triton.language as tl
+    TRITON = tuple(map(int, triton.__version__.split('.')[:2]))
+    if TRITON < (3, 4): raise ImportError('older ones do not compile the lookup in shared memory')
+except ImportError: triton, tl, TRITON = None, SimpleNamespace(constexpr=None), None # torch, in pieces, is left
 
 # %% ../nbs/01d_gpu.ipynb #4b6a07f8
 PIECE = 2**25  # bytes that a product in pieces may use beside its output
@@ -227,9 +230,11 @@ def _kernel(rows, q, dtype): # -> kernel, grid, constants
     (n_out, n_in), s = q.shape, dict(SIZES[sizes(rows, q, dtype)])
     k, n = s['V']*8 if 'V' in s else s['K'], s['T']*TILE_ROWS if 'T' in s else s['N']
     s |= dict(EVEN=n_in % k == 0, num_stages=1 if q.tiles else 2, enable_fp_fusion=True)
-    if rows > 1: return many, (-(-n_out//n), -(-rows//s['M'])), s | dict(TILES=q.tiles, GROUP=q.group, WIDEN=INTERPRETED)
+    if rows > 1:
+        return many, (-(-n_out//n), -(-rows//s['M'])), s | dict(TILES=q.tiles, GROUP=q.group, WIDEN=INTERPRETED)
     if q.tiles: return few_tiles, (-(-n_out//n),), s
-    return few_rows, (-(-n_out//n),), s | dict(GROUP=q.group, UNIT=32 if (q.group or 0) % 64 else 64, WORDS=n_in % 4 == 0)
+    unit = 32 if (q.group or 0) % 64 else 64
+    return few_rows, (-(-n_out//n),), s | dict(GROUP=q.group, UNIT=unit, WORDS=n_in % 4 == 0)
 
 # %% ../nbs/01d_gpu.ipynb #d9b4ee9b
 def linear(x,         # [..., in] float32, float16 or bfloat16
@@ -242,8 +247,9 @@ def linear(x,         # [..., in] float32, float16 or bfloat16
     kernel, grid, constants = _kernel(rows, q, x.dtype)
     words = rows == 1 and (q.tiles or n_in % 4 == 0)
     groups = 0 if q.group_codes is None else q.group_codes.shape[1]
-    args = (flat, q.codes.view(torch.int32) if words else q.codes, q.lut, q.group_codes, q.scale_lut, q.row_scale,
-            q.col_scale, None if bias is None else bias.contiguous(), y, *([rows] if rows > 1 else []), n_out, n_in, groups)
+    codes, b = q.codes.view(torch.int32) if words else q.codes, None if bias is None else bias.contiguous()
+    args = flat, codes, q.lut, q.group_codes, q.scale_lut, q.row_scale, q.col_scale, b, y
+    args += (*([rows] if rows > 1 else []), n_out, n_in, groups)
     with torch.cuda.device(x.device) if x.is_cuda else nullcontext(): kernel[grid](*args, **constants)
     return y
 
