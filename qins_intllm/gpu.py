@@ -97,18 +97,17 @@ def _finish(out, row, r, bias): # the scale of each row, and the bias
 # %% ../nbs/01d_gpu.ipynb #97ddafd5
 @_jit
 def _line(lut):
-    "Is a table of 256 a straight line? And a and b; 1 and 0 where it is none."
+    "Is a table of 256 no straight line? And a and b, for where it is one."
     k = tl.arange(0, 256)
     first, t = tl.load(lut), tl.load(lut + k)
     step = (tl.load(lut + 255) - first)/255
     off = tl.max(tl.abs(t - first - step*k.to(tl.float32)), 0)
-    straight = off <= 1e-6*tl.max(tl.abs(t), 0)
-    return straight, tl.where(straight, 256*step, 1.), tl.where(straight, first - 256*step, 0.)
+    return off > 1e-6*tl.max(tl.abs(t), 0), 256*step, first - 256*step
 
 @_jit
-def _level(code, lut, straight): # the low byte of an int32 -> 1 + k/256 on a line, else T[k]
-    if straight: f = (((code << 15) & 0x7f8000) | 0x3f800000).to(tl.float32, bitcast=True)
-    else: f = tl.load(lut + (code & 255))
+def _level(code, lut, BENT:tl.constexpr): # the low byte of an int32 -> T[k], or on a line 1 + k/256
+    if BENT: f = tl.load(lut + (code & 255))
+    else: f = (((code << 15) & 0x7f8000) | 0x3f800000).to(tl.float32, bitcast=True)
     return f
 
 # %% ../nbs/01d_gpu.ipynb #68b02d29
@@ -126,23 +125,33 @@ def _scale(e, S, at, inside=None): # of groups
 
 # %% ../nbs/01d_gpu.ipynb #717f5989
 @_jit
+def _words(x, c, codes, word, row, lut, k, a, b, n_in, BENT:tl.constexpr, WORDS:tl.constexpr, EVEN:tl.constexpr,
+           N:tl.constexpr, K:tl.constexpr): # -> [N, K/4]: what four neighbours add to the sum
+    p, total = tl.zeros((N, K//4), tl.float32), tl.zeros((K//4,), tl.float32)
+    for i in tl.static_range(4):
+        j = k + 4*tl.arange(0, K//4) + i
+        if WORDS: code = word >> 8*i
+        else: code = tl.load(codes + row[:, None]*n_in + j, (j < n_in)[None, :], 0).to(tl.int32)
+        v = _inputs(x, c, j, n_in, EVEN)
+        p += _level(code, lut, BENT)*v
+        total += v
+    if not BENT: p = a*p + b*total
+    return p
+
+# %% ../nbs/01d_gpu.ipynb #f4e4ca9e
+@_jit
 def few_rows(x, codes, lut, e, S, r, c, bias, y, n_out, n_in, groups, GROUP:tl.constexpr, UNIT:tl.constexpr,
              WORDS:tl.constexpr, EVEN:tl.constexpr, N:tl.constexpr, K:tl.constexpr):
     n, w, u = tl.program_id(0)*N + tl.arange(0, N), tl.arange(0, K//4), tl.arange(0, K//UNIT)
     row = tl.minimum(n, n_out - 1).to(tl.int64)
-    straight, a, b = _line(lut)
+    bent, a, b = _line(lut)
     y_n = tl.zeros((N, K//UNIT), tl.float32)
     for k in range(0, n_in, K):
-        p, total = tl.zeros((N, K//4), tl.float32), tl.zeros((K//4,), tl.float32)
+        word = codes
         if WORDS: word = tl.load(codes + row[:, None]*(n_in//4) + (k//4 + w), ((k + 4*w < n_in) | EVEN)[None, :], 0)
-        for i in tl.static_range(4):
-            j = k + 4*w + i
-            if WORDS: code = word >> 8*i
-            else: code = tl.load(codes + row[:, None]*n_in + j, (j < n_in)[None, :], 0).to(tl.int32)
-            v = _inputs(x, c, j, n_in, EVEN)
-            p += _level(code, lut, straight)*v
-            total += v
-        s = tl.sum(tl.reshape(a*p + b*total, (N, K//UNIT, UNIT//4)), 2)
+        if bent: p = _words(x, c, codes, word, row, lut, k, a, b, n_in, True, WORDS, EVEN, N, K)
+        else: p = _words(x, c, codes, word, row, lut, k, a, b, n_in, False, WORDS, EVEN, N, K)
+        s = tl.sum(tl.reshape(p, (N, K//UNIT, UNIT//4)), 2)
         if e is not None: s *= _scale(e, S, row[:, None]*groups + tl.minimum((k + UNIT*u)//GROUP, groups - 1))
         y_n += s
     tl.store(y + n, _finish(tl.sum(y_n, 1), row, r, bias).to(y.dtype.element_ty), n < n_out)
@@ -169,20 +178,23 @@ def few_tiles(x, codes, lut, e, S, r, c, bias, y, n_out, n_in, groups,
 
 # %% ../nbs/01d_gpu.ipynb #3193d95b
 @_jit
-def _block_of_rows(codes, lut, e, S, row, k, n_in, groups, straight, a, b, GROUP:tl.constexpr, EVEN:tl.constexpr,
+def _block_of_rows(codes, lut, e, S, row, k, n_in, groups, bent, a, b, GROUP:tl.constexpr, EVEN:tl.constexpr,
                    N:tl.constexpr, K:tl.constexpr): # -> [N, K] float32
     u = tl.arange(0, K//32)
     j = k + u[:, None]*32 + tl.arange(0, 32)
     code = tl.load(codes + row[:, None, None]*n_in + j, ((j < n_in) | EVEN)[None, :, :], 0).to(tl.int32)
-    w = a*_level(code, lut, straight) + b
+    if bent: w = _level(code, lut, True)
+    else: w = a*_level(code, lut, False) + b
     if e is not None:
         w *= _scale(e, S, row[:, None]*groups + tl.minimum((k + 32*u)//GROUP, groups - 1))[:, :, None]
     return tl.reshape(w, (N, K))
 
+# %% ../nbs/01d_gpu.ipynb #dec0321a
 @_jit
-def _block_of_tiles(codes, lut, e, S, t, k, n_out, groups, EVEN:tl.constexpr, N:tl.constexpr, K:tl.constexpr):
-    tile, v = tl.minimum(t, (n_out - 1)//16).to(tl.int64)[:, None, None], k//8 + tl.arange(0, K//8)
+def _block_of_tiles(codes, lut, e, S, k, n_out, groups, EVEN:tl.constexpr, N:tl.constexpr, K:tl.constexpr):
+    t, v = tl.program_id(0)*(N//16) + tl.arange(0, N//16), k//8 + tl.arange(0, K//8)
     q, b, inside = tl.arange(0, 16), tl.arange(0, 4), (v < groups*4) | EVEN
+    tile = tl.minimum(t, (n_out - 1)//16).to(tl.int64)[:, None, None]
     at = (v[:, None, None]*64 + q[:, None]*4) + b
     byte = tl.load(codes + tile[:, :, :, None]*(groups*256) + at, inside[None, :, None, None], 0).to(tl.int32)
     s = _scale(e, S, tile*(groups*16) + (v[:, None]//4*16 + q), inside[None, :, None])[:, :, :, None]
@@ -194,13 +206,12 @@ def _block_of_tiles(codes, lut, e, S, t, k, n_out, groups, EVEN:tl.constexpr, N:
 def many(x, codes, lut, e, S, r, c, bias, y, rows, n_out, n_in, groups, TILES:tl.constexpr, GROUP:tl.constexpr,
          EVEN:tl.constexpr, WIDEN:tl.constexpr, M:tl.constexpr, N:tl.constexpr, K:tl.constexpr):
     n, m = tl.program_id(0)*N + tl.arange(0, N), tl.program_id(1)*M + tl.arange(0, M)
-    t = tl.program_id(0)*(N//16) + tl.arange(0, N//16)
     row, col = tl.minimum(n, n_out - 1).to(tl.int64), tl.minimum(m, rows - 1).to(tl.int64)
-    if not TILES: straight, a, b = _line(lut)
+    if not TILES: bent, a, b = _line(lut)
     y_n = tl.zeros((N, M), tl.float32)
     for k in range(0, n_in, K):
-        if TILES: w = _block_of_tiles(codes, lut, e, S, t, k, n_out, groups, EVEN, N, K)
-        else: w = _block_of_rows(codes, lut, e, S, row, k, n_in, groups, straight, a, b, GROUP, EVEN, N, K)
+        if TILES: w = _block_of_tiles(codes, lut, e, S, k, n_out, groups, EVEN, N, K)
+        else: w = _block_of_rows(codes, lut, e, S, row, k, n_in, groups, bent, a, b, GROUP, EVEN, N, K)
         j = k + tl.arange(0, K)
         inside = (j < n_in) | EVEN
         if c is not None: w *= tl.load(c + j, inside, 0)[None, :]
@@ -213,7 +224,7 @@ def many(x, codes, lut, e, S, r, c, bias, y, rows, n_out, n_in, groups, TILES:tl
     tl.store(y + at, y_n.to(y.dtype.element_ty), (m[None, :] < rows) & (n[:, None] < n_out))
 
 # %% ../nbs/01d_gpu.ipynb #117e52eb
-SIZES = dict(few_rows=dict(N=8, K=1024, num_warps=4),
+SIZES = dict(few_rows=dict(N=8, K=1024, num_warps=2),
              few_tiles=dict(T=1, V=128, GATHER=1, num_warps=8), more_tiles=dict(T=2, V=64, GATHER=1, num_warps=4),
              floats=dict(M=16, N=64, K=32, num_warps=4), up_to_16=dict(M=16, N=32, K=128, num_warps=4),
              up_to_64=dict(M=64, N=64, K=64, num_warps=4), many=dict(M=128, N=128, K=64, num_warps=8))
@@ -225,6 +236,7 @@ def sizes(rows, q, dtype): # -> the name of an entry of SIZES
     if dtype == torch.float32: return 'floats'
     return 'up_to_16' if rows <= 16 else 'up_to_64' if rows <= 64 else 'many'
 
+# %% ../nbs/01d_gpu.ipynb #edcd6903
 def _kernel(rows, q, dtype): # -> kernel, grid, constants
     "What is to be run for a product."
     (n_out, n_in), s = q.shape, dict(SIZES[sizes(rows, q, dtype)])
