@@ -107,6 +107,20 @@ register_backend('reference', _reference_linear, _reference_linear_t, summary='t
 # %% ../nbs/01_product.ipynb #d824c09c
 register_backend('numba', gemm.linear, gemm.transposed, gemm.supports, priority=10, summary='compiled loops, CPU, all cores');
 
+def _gpu(name): # a function of `gpu`, which is imported when it is first called
+    def call(*args):
+        from qins_intllm import gpu
+        return getattr(gpu, name)(*args)
+    return call
+
+def _on_card(device, *case):
+    interpreted = device == 'cpu' and os.environ.get('TRITON_INTERPRET') == '1'
+    return (device == 'cuda' or interpreted) and _gpu('supports')(device, *case)
+
+register_backend('torch', _gpu('pieces'), _gpu('pieces_t'), lambda device, *_: device not in ('cpu', 'meta'), priority=1,
+                 summary='torch in the dtype of x, any other device, a piece of the layer at a time')
+register_backend('triton', _gpu('linear'), _gpu('pieces_t'), _on_card, priority=5, summary='kernels for CUDA');
+
 # %% ../nbs/01_product.ipynb #de405bc8
 PARTS = ('codes', 'lut', 'group_codes', 'scale_lut', 'row_scale', 'col_scale', 'sign') # of a weight, as the operator takes them
 
