@@ -160,7 +160,7 @@ def prepare_batch(a, k, x): # x: [batch, padded columns] to work in; -> number o
         if k*B + q < a.rows: load_row(a, k*B + q, x[q])
         else:
             for j in range(x.shape[1]): x[q, j] = 0
-        t, m = typical(x[q]), largest(x[q])
+        t, m = typical(x[q, :a.n_in]), largest(x[q])
         if not (m < 1e30 and (m == 0 or m > 1e-30) and t == t): return -1
         if a.shift == 8 and m > REACH*t: return -1
         limit[q] = np.float32(a.crest)*t
