@@ -571,8 +571,8 @@ class _Room:
         self.size = n + max(64, n//2) + BEYOND
         self.both = torch.empty(2, B, G, self.size, d, dtype=k.dtype, device='cpu')
         self.both[0, :, :, :n], self.both[1, :, :, :n] = k, v
-        self.keys = self.values = None  # the views that the layer holds
-        self.place, self.base = 0, self.both.data_ptr()
+        self.place = self.base = self.both.data_ptr()
+        self.keys, self.values = self.both.narrow(3, 0, n).unbind()  # the views that the layer holds
         self.bytes = (d*k.element_size(), B*G*self.size*d*k.element_size())  # from token to token, from keys to values
     def views(self, n): # for a layer that shall hold the last n of its tokens
         "What the layer holds after one more token."
@@ -727,6 +727,7 @@ def _rooms_of(self:Step, plan, cache, n): # a room for each layer, told to its r
         if room is None or room.rows != plan.rows or not room.holds(layer):
             _need(_fits(layer, plan.rows, plan.form, dtype), 'keys and values are of another kind')
             room = self._rooms[layer] = _Room(layer)
+            layer.keys, layer.values = room.keys, room.values  # the same numbers; those that it held are free
         room.tell(l, n - room.tokens)
         rooms.append(room)
     return rooms
