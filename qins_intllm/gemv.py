@@ -8,7 +8,7 @@ __all__ = ['CREST', 'PEEL', 'TOP', 'REACH', 'AHEAD', 'TILE_AHEAD', 'PIECE', 'SMA
            'largest', 'to_integers', 'peel_off', 'entry', 'keep_entry', 'prepare_batch', 'prepare', 'product_rows',
            'finish', 'sweep_rows', 'rows1', 'rows2', 'rows4', 'product_tile', 'sweep_tiles', 'tiles1', 'tiles2',
            'tiles4', 'level_row', 'code_row', 'tile_row', 'dot', 'prepare_floats', 'float_rows', 'parts_of', 'Plan',
-           'plan', 'scratch', 'as_rows', 'as_bias', 'divide', 'arguments', 'prepared', 'few_rows']
+           'plan', 'scratch', 'as_rows', 'as_bias', 'put_bias', 'divide', 'arguments', 'prepared', 'few_rows']
 
 # %% ../nbs/01b_gemv.ipynb #b3e9c227
 import ctypes, math, threading
@@ -23,7 +23,7 @@ from .threads import Loop, start, take, variant
 _WEIGHT = ('n_out n_in group groups '                  # columns that share a scale (0: none), and how many such groups a row has
            'codes lut levels group_codes scale_lut row_scale col_scale sign '  # addresses, 0 where there is none
            'tiles linear ')                            # is it in tiles of 16 rows? is T a straight line?
-_INPUT = ('x x_half x_step rows y y_half y_step bias ' # halves are bfloat16; steps count numbers from row to row
+_INPUT = ('x x_half x_step rows y y_half y_step bias bias_half ' # halves are bfloat16; steps count numbers from row to row
           'scratch batch width planes top crest peel hard step')
 
 class Product(ctypes.Structure):
@@ -217,7 +217,7 @@ def product_rows(R, B):
 @njit
 def finish(a, i, q, v): # y[q, i] = r_i·v + b_i
     if a.row_scale: v *= floats(a.row_scale + 4*i, 1)[0]
-    if a.bias: v += floats(a.bias + 4*i, 1)[0]
+    if a.bias: v += from_bf16(halves(a.bias + 2*i, 1)[0]) if a.bias_half else floats(a.bias + 4*i, 1)[0]
     if a.y_half: halves(a.y + 2*(a.y_step*q + i), 1)[0] = to_bf16(v)
     else: floats(a.y + 4*(a.y_step*q + i), 1)[0] = v
 
@@ -453,7 +453,12 @@ def as_rows(x):
     if x.ndim == 2 and x.stride(1) == 1: return x, x.stride(0)
     return x.contiguous(), x.shape[-1]
 
-def as_bias(b): return None if b is None else b.detach().to(torch.float32).contiguous()
+def as_bias(b): # float32 or bfloat16, in one piece; None stays None
+    if b is None: return None
+    return (b.detach() if b.dtype in (torch.float32, torch.bfloat16) else b.detach().float()).contiguous()
+
+def put_bias(a, b): # into a product's arguments
+    a.bias, a.bias_half = (0, 0) if b is None else (b.data_ptr(), b.dtype == torch.bfloat16)
 
 def divide(a, n_out, bytes_per_row, threads):
     "Pieces of whole tiles: at least `PIECE` bytes, and some eight for each thread where there is enough."
@@ -465,10 +470,11 @@ def divide(a, n_out, bytes_per_row, threads):
 LOOPS = {(2, 1): rows1, (2, 2): rows2, (2, 4): rows4,
          (1, 1): tiles1, (1, 2): tiles2, (1, 4): tiles4} # by bytes of an activation, rows of a batch
 
-def arguments(k, x, step, y, bias): # of a plan's product; x and y hold rows, bias is float32 or None
+def arguments(k, x, step, y, bias): # of a plan's product; x and y hold rows, bias is as `as_bias` gives it
     a = Product.from_buffer_copy(k.args)
     a.x, a.x_half, a.x_step, a.rows = x.data_ptr(), x.dtype == torch.bfloat16, step, x.numel()//a.n_in
-    a.y, a.y_half, a.y_step, a.bias = y.data_ptr(), y.dtype == torch.bfloat16, a.n_out, 0 if bias is None else bias.data_ptr()
+    a.y, a.y_half, a.y_step = y.data_ptr(), y.dtype == torch.bfloat16, a.n_out
+    put_bias(a, bias)
     return a
 
 def prepared(a, threads, batch=None):

@@ -21,7 +21,7 @@ from torch.nn.modules import module as nn_module
 from . import gemm, product, threads as pools
 from .attention import BEYOND, PARTS, attention, exp32, merge, part_tokens, row_bytes
 from .gemv import (LOOPS, SMALL, Product, as_bias, batch_bytes, chars, divide, float_rows, floats, from_bf16, halves,
-                              plan, prepare, prepare_floats, to_bf16)
+                              plan, prepare, prepare_floats, put_bias, to_bf16)
 from .linear import ProjectiveLinear
 from .product import choose_backend, _transformed, _watched
 from .simd import address_of, pointer, run, wide
@@ -548,7 +548,8 @@ def _weights(self:_Plan, width):
 def _linear(self:_Plan, m, x, x_step, y, y_step): # -> address of its record
     k, bias, rows = plan(m.quantized), as_bias(m._parameters['bias']), self.rows
     p, exact = Product.from_buffer_copy(k.args), self.exact or not k.width
-    p.x, p.x_step, p.rows, p.y, p.y_step, p.bias = x, x_step, rows, y, y_step, 0 if bias is None else _place(bias)
+    p.x, p.x_step, p.rows, p.y, p.y_step = x, x_step, rows, y, y_step
+    put_bias(p, bias)
     p.batch = min(4, 1 << (rows - 1).bit_length())
     batches = -(-rows//p.batch)
     integers = 0 if exact else batches*batch_bytes.py_func(p.groups, p.group, p.width, p.batch)
