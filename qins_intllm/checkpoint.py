@@ -28,7 +28,7 @@ from .linear import ProjectiveLinear
 from .step import attach_step
 from .swap import LayerReport, SwapError, SwapReport, give_schemes, main_scheme, plan_swap, skip_filter, table
 from .files import *
-from .files import TensorInfo, _check_entries, _destination, _digest_prefix, _hub_errors, _persist, _read_errors, _stamp
+from .files import TensorInfo, _check_entries, _check_free, _destination, _digest_prefix, _hub_errors, _persist, _read_errors, _stamp
 
 # %% ../nbs/04_checkpoint.ipynb #46fc9956
 FORMAT_VERSION = 2
@@ -478,6 +478,7 @@ def convert(src,                        # directory or hub id of a full-precisio
     if bits is not None or max_kl is not None:
         from qins_intllm.mixed import PAIR, choose
         if scheme != DEFAULT_SCHEME: raise SchemeError(f"a budget chooses between {' and '.join(PAIR)} for each layer, and the scheme is given as {scheme!r}; give one of them")
+        _check_apart(source, dst); _check_free(_destination(dst), overwrite)  # before the pass
         mixture = choose(source, bits, max_kl, text, modules_to_not_convert, head, progress=progress)
         scheme = mixture.schemes
     plan = plan_conversion(source, scheme, modules_to_not_convert, max_shard_size, revision, head)

@@ -19,7 +19,7 @@ from .files import Source, open_source, progress_bar
 from .checkpoint import plan_conversion, _head_name
 
 # %% ../nbs/04c_mixed.ipynb #ae471c23
-WINDOW, TOKENS = 32, 2048    # of a window, and in all: 64 windows estimate a layer to ±18 %, and the sum over a model's layers better
+WINDOW, TOKENS = 128, 2048   # of a window, and in all; in shorter windows first tokens, which are like no others, would weigh too much
 PAIR = ('qins4', 'qins8')    # what a layer is given one of
 
 class MixError(QinsError, ValueError):
@@ -83,26 +83,29 @@ def sensitivity(model,           # a causal language model of transformers, in f
                 progress=False
                ) -> list:        # of LayerCost
     "What each layer would cost in each scheme, by one pass forward and one back. Raises `MixError`."
-    layers, costs = {n: model.get_submodule(n) for n in choices}, {}
+    layers, costs, sums = {n: model.get_submodule(n) for n in choices}, {}, np.zeros(2)
     with progress_bar(progress, len(choices), 'sensitivity', 'layer') as bar:
         def show(name):
             costs[name] = LayerCost(name, tuple(layers[name].weight.shape), {s: get_scheme(s).nbytes(*layers[name].weight.shape) for s in choices[name]}, dict.fromkeys(choices[name], 0.))
-            def heard(x, g): _add_costs(costs[name], layers[name].weight, x, g, windows.shape); bar.update(1)
+            def heard(x, g): sums.__iadd__(_add_costs(costs[name], layers[name].weight, x, g, windows.shape)); bar.update(1)
             return heard
         with torch.enable_grad(), _listening(model, {m: show(n) for n, m in layers.items()}) as embedded:
             z = model(windows.to(model.device), use_cache=False).logits.float()
             if not embedded or not z.requires_grad: raise MixError(f"{type(model).__name__} does not compute its logits from its embedding table, so nothing can be taken back to its layers")
             if not torch.isfinite(z.detach()).all(): raise MixError(f"{type(model).__name__} predicts numbers that are not finite; its weights or its arithmetic overflow")
             torch.autograd.grad(z, embedded[0], _score(z, seed))
+    for c in costs.values(): c.kl = {s: v*sums[1]/max(sums[0], 1e-300) for s, v in c.kl.items()}
     return list(costs.values())
 
 @torch.no_grad()
-def _add_costs(cost, weight, x, g, shape):
-    w = weight.float()
+def _add_costs(cost, weight, x, g, shape): # -> sums of squares by tokens and by windows
+    w, sums = weight.float(), np.zeros(2)
     for s in cost.kl:
-        moved = (nn.functional.linear(x, decode(encode(weight, s, cost.name)).to(w) - w)*g).sum(-1)
-        if moved.numel() == math.prod(shape): moved = moved.reshape(shape).sum(1)  # else tokens went to several layers: each stands alone
-        cost.kl[s] += float(moved.double().square().sum())/2/math.prod(shape)
+        moved = (nn.functional.linear(x, decode(encode(weight, s, cost.name)).to(w) - w)*g).sum(-1).double()
+        whole = moved.reshape(shape).sum(1) if moved.numel() == math.prod(shape) else moved  # else tokens went to several layers
+        both = np.array([float(m.square().sum())/2/math.prod(shape) for m in (moved, whole)])
+        sums, cost.kl[s] = sums + both, cost.kl[s] + float(both[0])
+    return sums
 
 # %% ../nbs/04c_mixed.ipynb #1c9625d3
 def text_windows(model,
@@ -174,7 +177,6 @@ def mixture(layers:list,   # of LayerCost
             text=''        # what the costs were measured on
            ) -> Mixture:
     "The best mixture within a budget. Raises `MixError`."
-    if (bits is None) == (max_kl is None): raise MixError('give either bits or max_kl: one of them is the budget, the other is what comes of it')
     if bits is not None: check_bits(layers, bits)
     m = Mixture(layers, frontier(layers), 0, text)
     b, kl = m.curve()
@@ -212,11 +214,13 @@ def choose(src,                        # directory, hub id or Source of a full-p
            modules_to_not_convert=(),  # names or patterns of linear layers that stay dense
            head=None,                  # scheme of the head, also where it is tied to the embedding
            seed=0,                     # of what is drawn
-           progress=False
+           progress=False,
+           revision=None               # branch, tag or commit, for a hub id
           ) -> Mixture:
     "The best mixture of schemes for a checkpoint. Raises `MixError`, `CheckpointError`s, `SwapError`."
     from qins_intllm.phi3 import load_dense, why_not_causal
-    source = src if isinstance(src, Source) else open_source(src)
+    if (bits is None) == (max_kl is None): raise MixError('give either bits or max_kl: one of them is the budget, the other is what comes of it')
+    source = src if isinstance(src, Source) else open_source(src, revision)
     plan = plan_conversion(source, PAIR[0], modules_to_not_convert, head=head)
     source.fetch()
     model, tokenizer = load_dense(source.dir)
