@@ -23,7 +23,7 @@ from .linear import ProjectiveLinear
 from .step import attach_step
 from .swap import table
 from .files import Source, human
-from .checkpoint import build_skeleton, load, swap_empty
+from .checkpoint import build_skeleton, load, scheme_label, swap_empty
 from .phi3 import PHI35_SHAPE, is_quantized, layer_map, load_dense, peak_memory, resolve
 
 # %% ../nbs/08_bench.ipynb #11a07e8f
@@ -125,7 +125,7 @@ def _qins(scheme):
         if not _is_synthetic(source):
             from qins_intllm.phi3 import cached_conversion
             if not is_quantized(source): source = cached_conversion(source, scheme, progress=False)
-            elif (s := source.config()['quantization_config']['scheme']) != scheme: raise BenchError(f"{source.name} was converted with {s}; give its full-precision source to bench {scheme}")
+            elif (s := scheme_label(source.config()['quantization_config'])) != scheme: raise BenchError(f"{source.name} was converted with {s}; give its full-precision source to bench {scheme}")
             return load(source)[0]
         model = _skeleton(source, torch.bfloat16); swap_empty(model, scheme); return attach_step(_fill(model))
     return build

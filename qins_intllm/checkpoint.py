@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['FORMAT_VERSION', 'MIN_PACKAGE', 'VOLATILE', 'MAX_COUNT', 'PER_TENSOR', 'AT_LEAST', 'AT_MOST', 'FLOATS', 'WRAPPERS',
            'WORKSPACE', 'HOW_TO_LOAD', 'ON_LOAD', 'MAX_COMPUTED', 'VOCABULARIES', 'quantization_config',
-           'check_quantization_config', 'config_digest', 'shard_metadata', 'guard_tensor', 'model_class',
-           'build_skeleton', 'offline', 'bounded_build', 'Group', 'ConversionPlan', 'copy_converter', 'plan_conversion',
-           'convert', 'shard_names', 'write_json', 'licence', 'model_card', 'shard_digests', 'check_together',
-           'check_config', 'verify_checkpoint', 'digests_in_file', 'verify_once', 'load', 'swap_empty',
-           'load_tokenizer']
+           'check_quantization_config', 'scheme_label', 'config_digest', 'shard_metadata', 'guard_tensor',
+           'model_class', 'build_skeleton', 'offline', 'bounded_build', 'Group', 'ConversionPlan', 'copy_converter',
+           'plan_conversion', 'convert', 'shard_names', 'write_json', 'licence', 'model_card', 'shard_digests',
+           'check_together', 'check_config', 'verify_checkpoint', 'digests_in_file', 'verify_once', 'load',
+           'swap_empty', 'load_tokenizer']
 
 # %% ../nbs/04_checkpoint.ipynb #64867920
 import contextlib, hashlib, inspect, json, math, os, re, threading, warnings
@@ -27,18 +27,21 @@ from .threads import only_ours
 from .core import DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, WeightError, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
 from .step import attach_step
-from .swap import LayerReport, SwapReport, plan_swap, skip_filter, table
+from .swap import LayerReport, SwapError, SwapReport, give_schemes, main_scheme, plan_swap, skip_filter, table
 from .files import *
-from .files import TensorInfo, _check_entries, _destination, _digest_prefix, _hub_errors, _persist, _read_errors, _stamp
+from .files import TensorInfo, _check_entries, _check_free, _destination, _digest_prefix, _hub_errors, _persist, _read_errors, _stamp
 
 # %% ../nbs/04_checkpoint.ipynb #46fc9956
 FORMAT_VERSION = 2
 MIN_PACKAGE = '0.1.0'   # the first release that reads FORMAT_VERSION
 VOLATILE = ('transformers_version', '_name_or_path')  # of config.json: says who saved it, not what it is
 
-def quantization_config(scheme:str, dense:list=()) -> dict: # names of linear layers that stayed dense
+def quantization_config(scheme:str,
+                        dense:list=(), # names of linear layers that stayed dense
+                        layers=None    # name of a layer -> its scheme, where that is another
+                       ) -> dict:
     "What `config.json` says about the quantization."
-    return dict(quant_method='qins', format_version=FORMAT_VERSION, scheme=scheme, modules_to_not_convert=sorted(dense), min_package_version=MIN_PACKAGE)
+    return dict(quant_method='qins', format_version=FORMAT_VERSION, scheme=scheme, modules_to_not_convert=sorted(dense), min_package_version=MIN_PACKAGE) | (dict(layers=layers) if layers else {})
 
 def check_quantization_config(config:dict, # of config.json
                               name='checkpoint'
@@ -56,7 +59,22 @@ def check_quantization_config(config:dict, # of config.json
     except (SchemeError, TypeError) as e: raise FormatError(f"{name}: {e}") from None
     dense = q.get('modules_to_not_convert')
     if not isinstance(dense, list) or not all(isinstance(d, str) for d in dense): raise FormatError(f"{name}: modules_to_not_convert is not a list of names; config.json is damaged")
+    _check_exceptions(q, dense, name)
     return q
+
+def scheme_label(q:dict # a quantization_config
+                ) -> str:
+    "What its schemes are called together: 'qins4 + qins8'."
+    return ' + '.join(sorted({str(q.get('scheme')), *map(str, dict(q.get('layers') or {}).values())}))
+
+def _check_exceptions(q, dense, name):
+    layers = q.get('layers', {})
+    if not isinstance(layers, dict): raise FormatError(f"{name}: layers is not an object of names and schemes; config.json is damaged")
+    if both := sorted(layers.keys() & set(dense)):
+        raise FormatError(f"{name}: config.json gives {', '.join(both)} a scheme in layers, and says in modules_to_not_convert that it stayed dense; it is damaged")
+    for n, s in layers.items():
+        try: get_scheme(s)
+        except (SchemeError, TypeError) as e: raise FormatError(f"{name}: {n}: {e}") from None
 
 # %% ../nbs/04_checkpoint.ipynb #c987265b
 def config_digest(config:dict) -> str:
@@ -302,33 +320,66 @@ def fetch(self:Source):
 
 # %% ../nbs/04_checkpoint.ipynb #f3340074
 def plan_conversion(src,                        # directory, hub id, or Source
-                    scheme=DEFAULT_SCHEME,      # name of a registered scheme
+                    scheme=DEFAULT_SCHEME,      # name of a registered scheme, or of several: see `layer_schemes`
                     modules_to_not_convert=(),  # names or patterns of linear layers that stay dense, see `skip_filter`
                     max_shard_size=2*10**9,     # bytes of an output file
-                    revision=None
+                    revision=None,
+                    head=None                   # scheme of the head, also where it is tied to the embedding
                    ) -> ConversionPlan:
     "Everything a conversion will do, without doing it. Raises `CheckpointError`s, `SchemeError`, `SwapError`."
-    s, source = get_scheme(scheme), src if isinstance(src, Source) else open_source(src, revision)
+    source = src if isinstance(src, Source) else open_source(src, revision)
     config = source.config()
     if (q := config.get('quantization_config')): raise FormatError(f"{source.name} is quantized already ({q.get('quant_method') if isinstance(q, dict) else q!r}); convert the full-precision checkpoint it was made from")
     infos = _read_headers(source)
     model = build_skeleton(source, config, n_tensors=len(infos))
+    own, tied = ({_head_name(source, model): head}, _head_tied(model)) if head is not None else ({}, False)
+    if tied: model, config = _untie(source, config, len(infos))
     entries = plan_swap(model, skip_filter(modules_to_not_convert, model) if modules_to_not_convert else None, meta_ok=True)
-    report = SwapReport(s.name, [l for _, l in entries])
+    report = SwapReport('', [l for _, l in entries])
+    if not report.swapped: raise KeysError(f"{source.name}: nothing to quantize: {', '.join(sorted({l.skipped for l in report.layers})) or 'no linear layers'}")
+    if off := [l for l in report.skipped if l.name in own]: raise SwapError(f"{source.name}: head={head!r} asks to quantize {off[0].name}, which stays dense: {off[0].skipped}")
+    report.scheme = give_schemes(report.swapped, scheme, own)
     groups, unknown = _group_sources(model, infos, source.name)
+    if tied: _copy_head(model, groups)
     _check_complete(source, model, groups)
     quantized = {l.name + '.weight': l for l in report.swapped}
-    for g in groups: _plan_group(g, model, quantized, s, source.name)
+    for g in groups: _plan_group(g, model, quantized, source.name)
     dense = [l.name for m, l in entries if l.skipped == 'filter_fn said no']
-    new = {k: v for k, v in config.items() if k not in ('auto_map', *_HOW)} | {'quantization_config': quantization_config(s.name, dense)}
+    new, (most, others) = {k: v for k, v in config.items() if k not in ('auto_map', *_HOW)}, main_scheme({l.name: l.scheme for l in report.swapped})
+    new['quantization_config'] = quantization_config(most, dense, others)
     if not (new.get('dtype') or new.get('torch_dtype')) and model.config.dtype is None and (dt := _main_dtype(infos)): new['dtype'] = str(dt)[6:]  # or loading would take float32
     report.ignored = [t.name for t in unknown]
-    plan = ConversionPlan(source, s.name, new, groups, [], report, f'{report.swapped[0].name}.weight' if report.swapped else '')
+    plan = ConversionPlan(source, report.scheme, new, groups, [], report, f'{report.swapped[0].name}.weight')
     plan.tied = sorted({tuple(sorted({n, *s})) for n, s in _tied(model).items()})
-    if not report.swapped: raise KeysError(f"{source.name}: nothing to quantize: {', '.join(sorted({l.skipped for l in report.layers})) or 'no linear layers'}")
     _plan_shards(plan, max_shard_size)
-    plan.peak = _predict_peak(plan, s)
+    plan.peak = _predict_peak(plan)
     return plan
+
+# %% ../nbs/04_checkpoint.ipynb #c130c4b7
+def _name(model, module): return next((n for n, m in model.named_modules() if m is module), '')
+
+def _head_name(source, model):
+    "Full name of the layer that predicts tokens. Raises `FormatError`."
+    head = model.get_output_embeddings()
+    if isinstance(head, nn.Linear): return _name(model, head)
+    raise FormatError(f"{source.name}: {type(model).__name__} has no linear layer as its head; leave out what asks to quantize one")
+
+def _head_tied(model): return model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+def _untie(source, config, n_tensors): # -> model, config
+    "The model whose head shares nothing. Raises `FormatError`."
+    cut = lambda c: {k: cut(v) if isinstance(v, dict) else v for k, v in c.items()} | {k: False for k in c if k == 'tie_word_embeddings'}
+    config = cut(config) | dict(tie_word_embeddings=False)
+    model = build_skeleton(source, config, n_tensors=n_tensors)
+    if not _head_tied(model): return model, config
+    raise FormatError(f"{source.name}: {type(model).__name__} ties its head to the embedding whatever its configuration says; leave the head dense")
+
+def _copy_head(model, groups):
+    "What is stored under one of the two names becomes both."
+    names = [f'{_name(model, m)}.weight' for m in (model.get_input_embeddings(), model.get_output_embeddings())]
+    stored = {g.target: g for g in groups}
+    for a, b in (names, names[::-1]):
+        if a in stored and b not in stored: groups.insert(groups.index(stored[a]) + 1, Group(stored[a].sources, {}, {}, target=b))
 
 # %% ../nbs/04_checkpoint.ipynb #cf116b36
 def _check_complete(source, model, groups):
@@ -363,7 +414,7 @@ def _raise_keys(name, missing, unexpected, wrong):
     parts = [f"{what}: {', '.join(v[:20])}{f' … ({len(v)} in all)' if len(v) > 20 else ''}" for what, v in (('missing', missing), ('unexpected', unexpected), ('wrong', wrong)) if v]
     if parts: raise KeysError(f"{name}: {'; '.join(parts)}. The files do not fit the model that config.json describes")
 
-def _plan_group(g, model, quantized, scheme, name):
+def _plan_group(g, model, quantized, name):
     "Decide what is written for a group."
     g.layers = {quantized[n].name: (n, s) for n, s in _results(g, model).items() if n in quantized}
     if bad := [t.name for _, t in g.sources if g.layers and t.dtype not in FLOATS]: raise FormatError(f"{name}: {bad[0]} is {g.sources[0][1].dtype}; only float32, float16 and bfloat16 weights can be converted")
@@ -372,7 +423,7 @@ def _plan_group(g, model, quantized, scheme, name):
         return
     dt = g.sources[0][1].dtype
     for n, shape in _results(g, model).items():
-        if n in quantized: g.layout |= {f'{n[:-7]}.{k}': v for k, v in scheme.layout(*shape).items()}
+        if n in quantized: g.layout |= {f'{n[:-7]}.{k}': v for k, v in get_scheme(quantized[n].scheme).layout(*shape).items()}
         else: g.layout[n] = (shape, dt)
 
 # %% ../nbs/04_checkpoint.ipynb #2ac71c79
@@ -386,7 +437,7 @@ def _plan_shards(plan, limit):
 
 WORKSPACE = 120*10**6  # bytes besides a layer's own: histograms, column sums, interpreter growth
 
-def _predict_peak(plan, scheme):
+def _predict_peak(plan):
     "Resident now, plus the hungriest group: its source, a float32 copy, what is stored, and workspace."
     need = max(sum(t.nbytes for _, t in g.sources)*(2 if g.converter else 1) + sum(4*math.prod(s) for _, s in g.layers.values()) + sum(math.prod(s)*dt.itemsize for s, dt in g.layout.values()) for g in plan.groups)
     return psutil.Process().memory_info().rss + need + WORKSPACE
@@ -399,10 +450,10 @@ def nbytes(self:ConversionPlan) -> int:
 # %% ../nbs/04_checkpoint.ipynb #5b58507e
 @patch
 def __repr__(self:ConversionPlan):
-    r, s = self.report, get_scheme(self.scheme)
-    src = sum(t.nbytes for g in self.groups for _, t in g.sources)
-    n = sum(math.prod(l.shape) for l in r.swapped); b = sum(s.nbytes(*l.shape) for l in r.swapped)
-    rows = [('layer', 'shape', 'bpw', '')] + [(l.name, '×'.join(map(str, l.shape)), '–' if l.skipped else f'{8*s.nbytes(*l.shape)/math.prod(l.shape):.3f}', l.skipped) for l in r.layers]
+    r, size = self.report, lambda l: get_scheme(l.scheme).nbytes(*l.shape)
+    src = sum({(shard, t.name): t.nbytes for g in self.groups for shard, t in g.sources}.values())
+    n = sum(math.prod(l.shape) for l in r.swapped); b = sum(map(size, r.swapped))
+    rows = [('layer', 'shape', 'bpw', '')] + [(l.name, '×'.join(map(str, l.shape)), '–' if l.skipped else f'{8*size(l)/math.prod(l.shape):.3f}', l.skipped or (l.scheme if l.scheme != self.scheme else '')) for l in r.layers]
     return '\n'.join([table(rows, left=(0, 3)), '', f"{len(r.swapped)} layers with {n:,} weights ({r.share:.1%} of all) "
                       f"at {8*b/n:.3f} bits each ({self.scheme}); {len(r.skipped)} left alone",
                       f"source {human(src)} -> output {human(self.nbytes)} in {len(self.shards)} file{'s'*(len(self.shards) > 1)}; predicted peak memory {human(self.peak)}",
@@ -411,16 +462,28 @@ def __repr__(self:ConversionPlan):
 # %% ../nbs/04_checkpoint.ipynb #f68f2e9f
 def convert(src,                        # directory or hub id of a full-precision model (safetensors; bf16, fp16 or fp32)
             dst,                        # directory to make
-            scheme=DEFAULT_SCHEME,      # name of a registered scheme
+            scheme=DEFAULT_SCHEME,      # name of a registered scheme, or of several: see `layer_schemes`
             modules_to_not_convert=(),  # names or patterns of linear layers that stay dense
             overwrite=False,            # may `dst` be replaced?
             max_shard_size=2*10**9,     # bytes of an output file
             progress=True,              # show a bar
             revision=None,              # branch, tag or commit, for a hub id
-            keep_source=True            # False: delete each shard fetched from the hub once it is converted
+            keep_source=True,           # False: delete each shard fetched from the hub once it is converted
+            head=None,                  # scheme of the head, also where it is tied to the embedding: it is then quantized on a copy
+            bits=None,                  # instead of a scheme: average bits per weight, at most; each layer gets qins4 or qins8 (04c_mixed)
+            max_kl=None,                # instead of a scheme: KL divergence in nats a token, at most, as it is predicted
+            text=None                   # that `bits` and `max_kl` measure on: a text, a Path, token ids; None: drawn from the model
            ) -> SwapReport:             # what was and was not quantized, with errors
     "Quantize a checkpoint on disk, layer by layer; never builds the model. Raises `CheckpointError`s, `WeightError`, `SchemeError`, `SwapError`."
-    plan = plan_conversion(src, scheme, modules_to_not_convert, max_shard_size, revision)
+    source, mixture = src if isinstance(src, Source) else open_source(src, revision), None
+    if bits is not None or max_kl is not None:
+        from qins_intllm.mixed import PAIR, choose
+        if scheme != DEFAULT_SCHEME: raise SchemeError(f"a budget chooses between {' and '.join(PAIR)} for each layer, and the scheme is given as {scheme!r}; give one of them")
+        _check_apart(source, dst); _check_free(_destination(dst), overwrite)  # before the pass
+        mixture = choose(source, bits, max_kl, text, modules_to_not_convert, head, progress=progress)
+        scheme = mixture.schemes
+    plan = plan_conversion(source, scheme, modules_to_not_convert, max_shard_size, revision, head)
+    plan.report.mixture = mixture
     names = shard_names(len(plan.shards))
     _check_apart(plan.source, dst)
     with new_directory(dst, overwrite, needs=int(plan.nbytes*1.01) + 10**6) as d, progress_bar(progress, sum(t.nbytes for g in plan.groups for _, t in g.sources), f'convert ({plan.scheme})') as bar:
@@ -507,7 +570,7 @@ def _convert_group(g, plan):
         t = results.pop(n)
         if n not in weights: yield n, t; continue
         layer = weights[n]; l = reports[layer]
-        q = encode(t, plan.scheme, layer); e = weight_error(t, q)
+        q = encode(t, l.scheme, layer); e = weight_error(t, q)
         l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = q.bpw, e.rms_sigma, e.outlier, e.sqnr_db
         yield from ((f'{layer}.{k}', v) for k, v in q.tensors().items())
 
@@ -557,8 +620,14 @@ def model_card(report:SwapReport,
     return '\n'.join(['---', 'library_name: transformers', 'tags:', '- qins', '- quantized', *of, *licence, '---', '',
         f'# {title} in QINS ({report.scheme})', '',
         f'The linear layers of `{title}` as codes with a lookup table per layer: {len(layers)} layers, {n:,} weights, '
-        f'{b/n:.3f} bits per weight (scheme `{report.scheme}`, format version {FORMAT_VERSION}).', '',
-        *_errors(report), *HOW_TO_LOAD, f'Layers that stayed dense: {dense}.', '', *(f'{l[0].upper()}{l[1:]}.\n' for l in report.left_out())])
+        f'{b/n:.3f} bits per weight ({_schemes(report)}, format version {FORMAT_VERSION}).', '',
+        *([f'{report.mixture.summary()}.', ''] if report.mixture else []), *_errors(report), *HOW_TO_LOAD, f'Layers that stayed dense: {dense}.', '', *(f'{l[0].upper()}{l[1:]}.\n' for l in report.left_out())])
+
+def _schemes(report):
+    "What the layers' schemes are called, with what each layer of a mixture got."
+    if ' + ' not in report.scheme: return f'scheme `{report.scheme}`'
+    most, others = main_scheme({l.name: l.scheme for l in report.swapped})
+    return f'scheme `{most}`, and ' + ', '.join(f'`{s}` in {n}' for n, s in others.items())
 
 HOW_TO_LOAD = '''```python
 from qins_intllm.checkpoint import load
@@ -686,7 +755,7 @@ def load(src,                # a converted directory, or the hub id of one
     check_together(source, said); check_config(source, config, said)
     verify_once(source, verify)
     model = build_skeleton(source, config, _as_dtype(dtype), n_tensors=len(infos))
-    swap_empty(model, q['scheme'], q['modules_to_not_convert'])
+    swap_empty(model, q['scheme'], q['modules_to_not_convert'], q.get('layers'))
     _assign(source, model, infos, device)
     _finish_model(source, model, config, device)
     tokenizer = load_tokenizer(source)
@@ -707,16 +776,17 @@ def _as_dtype(dtype):
 # %% ../nbs/04_checkpoint.ipynb #9f5fc7c8
 def swap_empty(model:nn.Module,  # on the meta device
                scheme:str,
-               dense:list=()     # full names of linear layers that stay dense
+               dense:list=(),    # full names of linear layers that stay dense
+               layers=None       # full name of a layer -> its scheme, where that is another
               ) -> list:         # full names of the layers that were swapped
     "Put empty quantized layers where a conversion would quantize. Raises `FormatError`."
     linear = {n for n, m in model.named_modules() if isinstance(m, nn.Linear)}
     if lost := sorted(set(dense) - linear): raise FormatError(f"config.json says that {', '.join(lost)} stayed dense, but the model has no such linear layer")
-    done = []
-    for m, l in plan_swap(model, lambda m, n: n not in dense, meta_ok=True):
-        if l.skipped: continue
+    plan, layers, done = [(m, l) for m, l in plan_swap(model, lambda m, n: n not in dense, meta_ok=True) if not l.skipped], layers or {}, []
+    if lost := sorted(set(layers) - {l.name for _, l in plan}): raise FormatError(f"config.json gives {', '.join(lost)} a scheme, but the model has no such layer to quantize")
+    for m, l in plan:
         parent, _, name = l.name.rpartition('.')
-        setattr(model.get_submodule(parent), name, ProjectiveLinear(m.in_features, m.out_features, m.bias is not None, scheme, device='meta', dtype=m.weight.dtype).train(m.training))
+        setattr(model.get_submodule(parent), name, ProjectiveLinear(m.in_features, m.out_features, m.bias is not None, layers.get(l.name, scheme), device='meta', dtype=m.weight.dtype).train(m.training))
         done.append(l.name)
     return done
 

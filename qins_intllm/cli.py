@@ -121,10 +121,17 @@ def _scheme(scheme, bits, default=True):
     if bits is None: return scheme or (DEFAULT_SCHEME if default else None)
     if bits not in known:
         names = ', '.join(f'{b} ({s})' for b, s in known.items())
-        raise typer.BadParameter(f'there is no scheme for --bits {bits}; known: {names}')
+        raise typer.BadParameter(f'there is no scheme for --bits {bits:g}; known: {names}')
     if scheme not in (None, known[bits]):
-        raise typer.BadParameter(f'--bits {bits} means {known[bits]}, and --scheme says {scheme}; give one of them')
+        raise typer.BadParameter(f'--bits {bits:g} means {known[bits]}, and --scheme says {scheme}; give one of them')
     return known[bits]
+
+def _budget(scheme, bits, max_kl, text): # -> arguments of `convert`, none where a scheme is meant
+    if max_kl is None and (bits is None or bits in BITS):
+        if text is not None: raise typer.BadParameter('--text is what a budget is measured on; give --bits 4.75 or --max-kl as well')
+        return {}
+    if scheme is not None: raise typer.BadParameter(f'--bits and --max-kl choose a scheme for each layer, and --scheme says {scheme}; give one of them')
+    return dict(bits=bits, max_kl=max_kl, text=text)
 
 def _watched(): return sys.stderr is not None and sys.stderr.isatty()  # a bar is for somebody who sees it move
 
@@ -133,25 +140,34 @@ def _watched(): return sys.stderr is not None and sys.stderr.isatty()  # a bar i
 def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-precision model, or 'demo'."),
             output:Path=typer.Option(..., '--output', '-o', help='Directory to make.'),
             scheme:Optional[str]=typer.Option(None, help='qins8 (default), qins9, or one registered by you.'),
-            bits:Optional[int]=typer.Option(None, help='Instead of a scheme: 8 or 4.'),
+            bits:Optional[float]=typer.Option(None, help='Instead of a scheme: 8 or 4; any other number, as 4.75, is a budget: layers get qins4 or qins8, as the predictions ask for.'),
+            max_kl:Optional[float]=typer.Option(None, '--max-kl', help='Instead of bits: a budget of KL divergence, nats a token.'),
+            text:Optional[Path]=typer.Option(None, help='A text file (UTF-8) that a budget measures on; default: text drawn from the model itself.'),
+            head:Optional[str]=typer.Option(None, help='Scheme of the head, also where it is tied to the embedding: it is then quantized on a copy.'),
             modules_to_not_convert:list[str]=typer.Option(
                 [], help='Linear layer that stays dense: a name, part of a name, or a pattern. Repeatable.'),
             max_shard_size:str=typer.Option('2GB', help='Size of an output file.'),
             revision:Optional[str]=typer.Option(None, help='Branch, tag or commit on the hub.'),
             overwrite:bool=typer.Option(False, '--overwrite', help='Replace the output directory if it exists.'),
             drop_source:bool=typer.Option(False, '--drop-source', help='Delete each file fetched from the hub once it is converted.'),
-            dry_run:bool=typer.Option(False, '--dry-run', help='Only say what would be written, and how much memory it takes.'),
+            dry_run:bool=typer.Option(False, '--dry-run', help='Only say what would be written, and how much memory it takes; of a budget also size against predicted KL.'),
             report:bool=typer.Option(False, '--report', help='Print a line for every layer.')):
     "Quantize a checkpoint, layer by layer, into a new directory."
     from qins_intllm import checkpoint, phi3
+    from qins_intllm.core import DEFAULT_SCHEME
+    from qins_intllm.mixed import choose
     _quiet()
     source, size = phi3.resolve(src) if revision is None else src, _size(max_shard_size)
-    args = _scheme(scheme, bits), modules_to_not_convert
+    budget = _budget(scheme, bits, max_kl, text)
+    scheme = DEFAULT_SCHEME if budget else _scheme(scheme, bits)
     if dry_run:
-        plan = str(checkpoint.plan_conversion(source, *args, size, revision))
+        if budget:
+            m = choose(source, modules_to_not_convert=modules_to_not_convert, head=head, revision=revision, progress=_watched(), **budget)
+            _say(f'{m}\n' if report else f'{m.curve_table()}\n\n{m.summary()}'); scheme = m.schemes
+        plan = str(checkpoint.plan_conversion(source, scheme, modules_to_not_convert, size, revision, head))
         _say(plan if report else plan.rpartition('\n\n')[2]); return 0  # the layers, an empty line, the sums
-    r = checkpoint.convert(source, output, *args, overwrite, size, _watched(), revision, not drop_source)
-    _say(r if report else '\n'.join([str(r).splitlines()[0], *r.left_out()]))
+    r = checkpoint.convert(source, output, scheme, modules_to_not_convert, overwrite, size, _watched(), revision, not drop_source, head=head, **budget)
+    _say(r if report else '\n'.join([str(r).splitlines()[0], *([r.mixture.summary()] if r.mixture else []), *r.left_out()]))
     _say(f'written to {output}'); return 0
 
 # %% ../nbs/10_cli.ipynb #d10e8220
@@ -205,7 +221,7 @@ def chat(model:str=typer.Argument('demo', help="Converted or full-precision dire
 # %% ../nbs/10_cli.ipynb #bca9be53
 @app.command()
 def compare(ref:str=typer.Argument(..., help="The original: directory, hub id, or 'demo'."),
-            quantized:str=typer.Argument(..., help='Its quantization: usually a converted directory.'),
+            quantized:list[str]=typer.Argument(..., help='Its quantization, usually a converted directory; several are compared in one pass over the original.'),
             text:Optional[Path]=typer.Option(None, help='A text file (UTF-8); default: text drawn from the original itself.'),
             tokens:int=typer.Option(4096, min=1, help='Predictions to compare, at most.'),
             window:int=typer.Option(512, min=2, help='Tokens that are read at once.'),
@@ -218,7 +234,7 @@ def compare(ref:str=typer.Argument(..., help="The original: directory, hub id, o
     from qins_intllm.evaluate import compare as measure
     _quiet()
     _writable(json_file, plot)
-    c = measure(ref, quantized, text, max_tokens=tokens, window=window, prompts=prompt or None, seed=seed, progress=_watched(), kv=kv)
+    c = measure(ref, quantized if len(quantized) > 1 else quantized[0], text, max_tokens=tokens, window=window, prompts=prompt or None, seed=seed, progress=_watched(), kv=kv)
     if str(json_file) != '-': _say(c)
     if json_file: _write_json(json_file, c.to_json())
     if plot: _savefig(c, plot)

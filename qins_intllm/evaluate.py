@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TOP_K', 'TAIL', 'CHUNK', 'DRAWN', 'FLOORS', 'CompareError', 'RefStats', 'cut_windows', 'text_ids', 'starts_with',
            'sample_windows', 'greedy', 'Generation', 'side_by_side', 'bf16_rounding', 'figures', 'compare',
-           'Comparison']
+           'Comparison', 'Comparisons']
 
 # %% ../nbs/07_evaluate.ipynb #f50df70f
 import contextlib, gc, math, tempfile
@@ -26,7 +26,7 @@ from .atlas import Atlas, AtlasError, block_of, layer_atlas
 TOP_K = 1024        # logits kept of each prediction; a vocabulary up to twice as large is kept whole, in the same space
 TAIL = 16           # tokens drawn from outside the top k, to estimate what the bucket hides
 CHUNK = 2**18       # numbers that are worked on at once: in float64 they stay in a processor's cache
-DRAWN = 2**29       # bytes of keys and values of the windows that are drawn at once
+DRAWN = 2**30       # bytes of keys and values of the windows that are drawn at once
 
 class CompareError(QinsError, ValueError):
     "Two models, or a text, that cannot be compared."
@@ -46,12 +46,19 @@ class RefStats:
     def nbytes(self): return sum(a.nbytes for a in self.a.values())
 
 # %% ../nbs/07_evaluate.ipynb #7e77f617
-def _check_logits(z, who):
-    if (bad := torch.isnan(z).any(-1)).any(): raise CompareError(f"{who} predicts NaN at {int(bad.sum())} of {len(z)} tokens of a window; its weights or its arithmetic overflow")
+def _check_logits(lse, who):
+    if (bad := torch.isnan(lse)).any(): raise CompareError(f"{who} predicts NaN at {int(bad.sum())} of {len(lse)} tokens of a window; its weights or its arithmetic overflow")
 
-def _outside(z, ids): # [n, V], [n, k] -> log of the sum over all but the ids, [n]; and those logits with the ids at −inf
-    rest = z.scatter(1, ids, -math.inf)
-    return rest.logsumexp(-1), rest
+def _sums(z, ids=None): # [n, V], [n, k] -> log Σ exp z, the same over all but the ids, and exp z of these with 0 at the ids, up to a factor
+    top = z.amax(-1, keepdim=True)
+    e = (z - top).exp_()            # once: nothing here costs as much
+    lse = top[:, 0] + e.sum(-1).log_()
+    if ids is None: return lse, None, None
+    e.scatter_(1, ids, 0.)
+    left = e.sum(-1)
+    rest = top[:, 0] + left.log()
+    if (low := left == 0).any(): rest[low] = z[low].scatter(1, ids[low], -math.inf).logsumexp(-1)  # too small beside the largest
+    return lse, rest, e
 
 @patch
 def add(self:RefStats,
@@ -60,14 +67,14 @@ def add(self:RefStats,
        ):
     "Append the predictions of a window."
     for z, t in zip(logits.split(max(1, CHUNK//self.vocab)), targets.split(max(1, CHUNK//self.vocab))):
-        z = z.double().cpu(); _check_logits(z, 'the reference')
-        lse = z.logsumexp(-1)
-        row = dict(lse=lse, true=z.gather(1, t[:, None].cpu())[:, 0] - lse, top=z.argmax(-1))
+        f, z = z.cpu(), z.double().cpu()  # the same order in both, and half the bytes to sort
+        best = None if self.full else f.topk(self.k)
+        lse, total, e = _sums(z, None if self.full else best.indices); _check_logits(lse, 'the reference')
+        row = dict(lse=lse, true=z.gather(1, t[:, None].cpu())[:, 0] - lse, top=f.argmax(-1))
         if self.full: row['logit'] = z
         else:
-            row['logit'], row['id'] = z.topk(self.k)
-            total, rest = _outside(z, row['id'])
-            p = torch.where(total.isinf()[:, None], 1., rest.softmax(-1))  # nothing outside: draw anything, it will weigh nothing
+            row['logit'], row['id'] = best
+            p = torch.where((e.sum(-1) == 0)[:, None], 1., e)  # nothing outside: draw anything, it will weigh nothing
             row |= dict(rest=total - lse, tail_id=torch.multinomial(p, TAIL, replacement=True, generator=self._g))
             row['tail_logit'] = z.gather(1, row['tail_id'])
         for f, v in row.items(): self.a[f][self.at:self.at + len(z)] = v.numpy()
@@ -86,20 +93,20 @@ def compare(self:RefStats,
     "Compare a window's predictions with the reference's, token by token."
     out = []
     for z, t in zip(logits.split(max(1, CHUNK//self.vocab)), targets.split(max(1, CHUNK//self.vocab))):
-        z = z.double().cpu(); _check_logits(z, 'the quantized model')
+        f, z = z.cpu(), z.double().cpu()
         r = {f: torch.from_numpy(a[at:at + len(z)]) for f, a in self.a.items()}
-        lse, gap = z.logsumexp(-1), torch.zeros(len(z))
-        lp, lq = r['logit'].double() - r['lse'][:, None], z - lse[:, None]
-        if self.full: kl = _kl_terms(lp, lq)
+        ids = None if self.full else r['id'].long()
+        lse, Q, _ = _sums(z, ids); _check_logits(lse, 'the quantized model')
+        lp, lq, gap = r['logit'].double() - r['lse'][:, None], lambda at: z.gather(1, at) - lse[:, None], torch.zeros(len(z))
+        if self.full: kl = _kl_terms(lp, z - lse[:, None])
         else:
-            ids, tail, P = r['id'].long(), r['tail_id'].long(), r['rest']
-            Q = _outside(z, ids)[0] - lse
-            kl = _kl_terms(torch.cat([lp, P[:, None]], 1), torch.cat([lq.gather(1, ids), Q[:, None]], 1))
-            d = r['tail_logit'].double() - r['lse'][:, None] - lq.gather(1, tail) - (P - Q)[:, None]
+            tail, P, Q = r['tail_id'].long(), r['rest'], Q - lse
+            kl = _kl_terms(torch.cat([lp, P[:, None]], 1), torch.cat([lq(ids), Q[:, None]], 1))
+            d = r['tail_logit'].double() - r['lse'][:, None] - lq(tail) - (P - Q)[:, None]
             gap = torch.where(P == -math.inf, 0., P.exp()*(d + torch.expm1(-d)).mean(1))
             kl = kl + gap
-        nll = -lq.gather(1, t[:, None].cpu())[:, 0]
-        out.append(dict(kl=kl, gap=gap, nll_ref=-r['true'], nll=nll, dp=((-nll).exp() - r['true'].exp()).abs(), same=z.argmax(-1) == r['top']))
+        nll = -lq(t[:, None].cpu())[:, 0]
+        out.append(dict(kl=kl, gap=gap, nll_ref=-r['true'], nll=nll, dp=((-nll).exp() - r['true'].exp()).abs(), same=f.argmax(-1) == r['top']))
         at += len(z)
     return {f: np.concatenate([o[f].numpy() for o in out]) for f in out[0]}
 
@@ -386,7 +393,7 @@ def _quantized_pass(side, job, ref, ws, stats, prompts):
 
 # %% ../nbs/07_evaluate.ipynb #3698270c
 def compare(ref,              # the reference: a model, a directory, a hub id, or 'demo'
-            quantized,        # the same; usually a converted directory
+            quantized,        # the same, usually a converted directory; or a list of several, for one pass over the reference
             text=None,        # str: a text; Path: a file; token ids; None: drawn from the reference with `seed`
             tokenizer=None,   # None: the one that came with either side
             max_tokens=4096,  # predictions to compare, at most
@@ -399,21 +406,27 @@ def compare(ref,              # the reference: a model, a directory, a hub id, o
             seed=0,
             dtype=torch.float32, # of models that are loaded here; None: as stored
             progress=False,   # show bars
-            kv=None           # 'q8': the quantized model keeps keys and values in eight bits
-           ):                 # Comparison
+            kv=None           # 'q8': the quantized models keep keys and values in eight bits
+           ):                 # Comparison; of a list, Comparisons
     "Compare a model's predictions with those of its quantization. Raises `CompareError`, `KVError`, and what loading raises."
-    a, b = _Side(ref, 'reference'), _Side(quantized, 'quantized', kv)
-    _same_tokens(a, b)
-    job = _Job(text, tokenizer or a.tokenizer or b.tokenizer, max_tokens, window, prompts, new_tokens, floor, layers, k, seed, dtype, progress)
+    many = isinstance(quantized, (list, tuple))
+    a, bs = _Side(ref, 'reference'), [_Side(q, 'quantized', kv) for q in (quantized if many else [quantized])]
+    if not bs: raise CompareError('there is nothing to compare with the reference; give one quantized model or more')
+    for b in bs: _same_tokens(a, b)
+    job = _Job(text, tokenizer or next((s.tokenizer for s in (a, *bs) if s.tokenizer is not None), None), max_tokens, window, prompts, new_tokens, floor, layers, k, seed, dtype, progress)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as dir:
         ws, about, stats, prompt, first, base = _reference_pass(a, job, dir)
-        if a.model is None: gc.collect()   # the reference is gone before the other is loaded
-        tokens, second, atlas, why = _quantized_pass(b, job, a, ws, stats, prompt)
         kept = dict(k=stats.k, vocab=stats.vocab, nbytes=stats.nbytes, nbytes_per_token=stats.nbytes/stats.n)
+        shared = dict(floor=base and dict(kind=base[0]) | figures(base[1]), kept=kept, floor_per_token=base and base[1])
+        out = []
+        for b in bs:
+            gc.collect()   # the reference, or the last one, is gone before the next is loaded
+            tokens, second, atlas, why = _quantized_pass(b, job, a, ws, stats, prompt)
+            pairs = [side_by_side(p.tolist(), x, y, job.tokenizer) for p, x, y in zip(prompt, first, second)]
+            name = b.name + (f', kv {kv}' if kv else '')
+            out.append(Comparison(a.name, name, about, **figures(tokens), generations=pairs, atlas=atlas, no_atlas=why, per_token=tokens, **shared))
         del stats
-    return Comparison(a.name, b.name + (f', kv {kv}' if kv else ''), about, **figures(tokens), floor=base and dict(kind=base[0]) | figures(base[1]),
-                      generations=[side_by_side(p.tolist(), x, y, job.tokenizer) for p, x, y in zip(prompt, first, second)],
-                      atlas=atlas, no_atlas=why, kept=kept, per_token=tokens, floor_per_token=base and base[1])
+    return Comparisons(out) if many else out[0]
 
 # %% ../nbs/07_evaluate.ipynb #e3116010
 @dataclass(repr=False)
@@ -447,21 +460,62 @@ def _plain(x):
 # %% ../nbs/07_evaluate.ipynb #e24c666d
 FLOORS = dict(weights='bf16 weights', arithmetic='bf16 arithmetic')
 
-@patch
-def __repr__(self:Comparison):
-    cols, t, n = [self.__dict__] + ([self.floor] if self.floor else []), self.text, lambda v: '–' if v is None else f'{v:.3g}'
-    rows = [('', 'quantized') + ((FLOORS[self.floor['kind']],) if self.floor else ())]
+_n = lambda v: '–' if v is None else f'{v:.3g}'
+
+def _rows(names, cols, floor): # of the table: a column for each, and one for the floor
+    n, cols, ref = _n, cols + ([floor] if floor else []), cols[0]['ppl']['ref']
+    rows = [('', *names, *([FLOORS[floor['kind']]] if floor else []))]
     for label, f in (('KL(ref‖·), nats: mean', lambda c: n(c['kl']['mean'])), ('  median', lambda c: n(c['kl']['median'])), ('  99 %', lambda c: n(c['kl']['p99'])), ('  max', lambda c: n(c['kl']['max'])),
-                     ('same top-1, %', lambda c: f"{c['same_top1']:.2f}"), (f"perplexity (reference: {self.ppl['ref']:.4f})", lambda c: f"{c['ppl']['quantized']:.4f}"),
+                     ('same top-1, %', lambda c: f"{c['same_top1']:.2f}"), (f"perplexity (reference: {ref:.4f})", lambda c: f"{c['ppl']['quantized']:.4f}"),
                      ('  difference', lambda c: f"{c['ppl']['delta']:+.2g}"), ('  ± by tokens', lambda c: n(c['ppl']['delta_se'])), ('  ± by windows', lambda c: n(c['ppl']['delta_se_windows'])),
                      ('mean |Δp| of the true token', lambda c: n(c['abs_dp']))): rows.append((label, *map(f, cols)))
+    return rows
+
+@patch
+def __repr__(self:Comparison):
+    t, n = self.text, _n
     kept = 'all logits' if self.kept['k'] == self.kept['vocab'] else f"{self.kept['k']} of {self.kept['vocab']} logits"
     notes = [f"kept of the reference: {kept}, {self.kept['nbytes_per_token']:.0f} bytes a token, {human(self.kept['nbytes'])}"]
     if self.kept['k'] < self.kept['vocab']: notes[0] += f"; {n(self.kl_hidden['mean'])} ± {n(self.kl_hidden['se'])} of the mean KL is estimated from samples of the others"
     if ran := [l for l in self.atlas.ranked() if l.output is not None] if self.atlas else []: notes.append(f"layer with the largest output error: {ran[0].name}, {ran[0].output:.5f}")
     elif self.no_atlas != 'not asked for': notes.append(f"no figures by layer: {self.no_atlas}")
     return '\n'.join([f"reference  {self.ref}", f"quantized  {self.quantized}", f"text       {t['source']}: {t['tokens']:,} tokens in {t['windows']} windows of up to {t['window']}", '',
-                      table(rows), '', *notes, *(f'\n{g}' for g in self.generations)])
+                      table(_rows(['quantized'], [self.__dict__], self.floor)), '', *notes, *(f'\n{g}' for g in self.generations)])
+
+# %% ../nbs/07_evaluate.ipynb #179f5785
+@dataclass(repr=False)
+class Comparisons:
+    "Several models beside one reference, on the same text; prints as one table."
+    models:list # of Comparison
+    def __iter__(self): return iter(self.models)
+    def __len__(self): return len(self.models)
+    def __getitem__(self, i): return self.models[i]
+    def to_json(self) -> dict:
+        "The figures of each."
+        return dict(ref=self.models[0].ref, models=[m.to_json() for m in self])
+    def names(self): # short where that tells them apart
+        short, full = [Path(m.quantized).name for m in self], [m.quantized for m in self]
+        return short if len(set(short)) == len(set(full)) else full
+
+@patch
+def __repr__(self:Comparisons):
+    c, t = self.models[0], self.models[0].text
+    texts = [f'\n{n}\n{g}' for n, m in zip(self.names(), self) for g in m.generations]
+    return '\n'.join([f"reference  {c.ref}", f"text       {t['source']}: {t['tokens']:,} tokens in {t['windows']} windows of up to {t['window']}", '',
+                      table(_rows(self.names(), [m.__dict__ for m in self], c.floor)), *texts])
+
+@patch
+def plot(self:Comparisons, path=None):
+    "The KL divergence's distribution over tokens, one line a model, and the floor's."
+    import matplotlib.pyplot as plt
+    fig, ax = plt.subplots(figsize=(6, 3.4), layout='constrained')
+    lines = [(n, m.per_token['kl'], {}) for n, m in zip(self.names(), self)]
+    if (f := self.models[0]).floor: lines.append((FLOORS[f.floor['kind']], f.floor_per_token['kl'], dict(color='k', lw=1)))
+    for label, kl, style in lines:
+        ax.plot(np.sort(np.maximum(kl, 1e-12)), np.linspace(0, 1, len(kl)), label=f'{label}, mean {kl.mean():.1e}', **style)
+    ax.set(xscale='log', xlabel='KL divergence of a token, nats', ylabel='share of tokens below'); ax.legend(fontsize=8, frameon=False)
+    if path is not None: fig.savefig(path, dpi=120)
+    return fig
 
 # %% ../nbs/07_evaluate.ipynb #e68f92f9
 @patch

@@ -19,7 +19,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 from .core import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
 from .step import attach_step
-from .swap import (LayerReport, SwapError, SwapReport, is_linear, matrices, plan_swap, shared_weights,
+from .swap import (LayerReport, SwapError, SwapReport, give_schemes, is_linear, main_scheme, matrices, plan_swap, shared_weights,
                               skip_filter, why_skip, _partner, _replace)
 from .files import (CheckpointError, FormatError, KeysError, PickleRefusedError, Source, UnsafePathError,
                                open_source, read_header, tensor_digest)
@@ -33,16 +33,31 @@ from .checkpoint import (FORMAT_VERSION, MIN_PACKAGE, build_skeleton, check_conf
 @dataclass(repr=False)
 class QinsConfig(QuantizationConfigMixin):
     "How a model is quantized, or is to be. Raises `SchemeError`, `TypeError`."
-    scheme:str=DEFAULT_SCHEME           # name of a registered scheme
+    scheme:str=DEFAULT_SCHEME           # name of a registered scheme; a dict of several, see `layer_schemes`, becomes one and `layers`
     modules_to_not_convert:list=None    # names or patterns of linear layers that stay dense, see `skip_filter`
     format_version:int=FORMAT_VERSION
     min_package_version:str=MIN_PACKAGE
+    layers:dict=None                    # name or pattern of a layer -> its scheme, where that is another
     quant_method:str=field(init=False, default='qins')
     def __post_init__(self):
+        if isinstance(self.scheme, dict):
+            self.layers, self.scheme = {k: s for k, s in self.scheme.items() if k != '*'} | (self.layers or {}), self.scheme.get('*', DEFAULT_SCHEME)
         self.quant_method, self.scheme = 'qins', get_scheme(self.scheme).name
+        self.layers = {n: get_scheme(s).name for n, s in (self.layers or {}).items()}
         skip = [] if self.modules_to_not_convert is None else self.modules_to_not_convert
         if isinstance(skip, str) or not all(isinstance(s, str) for s in skip): raise TypeError(f"modules_to_not_convert: expected a list of names, got {skip!r}")
         self.modules_to_not_convert = sorted(skip)
+
+# %% ../nbs/05_transformers.ipynb #252041cb
+@patch
+def to_dict(self:QinsConfig) -> dict:
+    "What `config.json` says; of exceptions only where there are some."
+    return {k: v for k, v in super(QinsConfig, self).to_dict().items() if k != 'layers' or v}
+
+@patch
+def schemes(self:QinsConfig) -> dict:
+    "All of it, as `layer_schemes` takes it."
+    return {'*': self.scheme} | self.layers
 
 # %% ../nbs/05_transformers.ipynb #6ec84201
 @patch(cls_method=True)
@@ -50,11 +65,11 @@ def from_dict(cls:QinsConfig, config_dict, return_unused_kwargs=False, **kwargs)
     "From what `config.json` says, or from a user's dict, which names no format. Raises `FormatError`, `SchemeError`, `TypeError`."
     if 'format_version' in config_dict:
         q = check_quantization_config({'quantization_config': config_dict}, 'quantization_config')
-        config = cls(q['scheme'], q['modules_to_not_convert'], q['format_version'], q.get('min_package_version', MIN_PACKAGE))
+        config = cls(q['scheme'], q['modules_to_not_convert'], q['format_version'], q.get('min_package_version', MIN_PACKAGE), q.get('layers'))
     else:
         asked = {k: v for k, v in config_dict.items() if k != 'quant_method'}
-        if odd := sorted(set(asked) - {'scheme', 'modules_to_not_convert'}):
-            raise TypeError(f"quantization_config: {', '.join(map(repr, odd))} is no setting of a QinsConfig, which has scheme and modules_to_not_convert")
+        if odd := sorted(set(asked) - {'scheme', 'modules_to_not_convert', 'layers'}):
+            raise TypeError(f"quantization_config: {', '.join(map(repr, odd))} is no setting of a QinsConfig, which has scheme, layers and modules_to_not_convert")
         config = cls(**asked)
     return (config, kwargs) if return_unused_kwargs else config
 
@@ -123,10 +138,12 @@ def _exactly(name): return rf'^{re.escape(name)}\.weight$'
 def _prepare_dense(self:QinsHfQuantizer, model):
     "Note which layers are to be quantized. Raises `SwapError`."
     plan = self._plan(model)
-    self.report = SwapReport(self.quantization_config.scheme, [l for _, l in plan])
+    self.report, q = SwapReport('', [l for _, l in plan]), self.quantization_config
     self.pending = {l.name: l for l in self.report.swapped}
     if not self.pending: raise SwapError(f"{type(model).__name__}: nothing to quantize: {'; '.join(sorted({l.skipped for l in self.report.layers})) or 'no linear layers'}")
-    self.quantization_config.modules_to_not_convert = sorted(l.name for _, l in plan if l.skipped == 'filter_fn said no')
+    self.report.scheme = give_schemes(self.report.swapped, q.schemes())
+    q.scheme, q.layers = main_scheme({n: l.scheme for n, l in self.pending.items()})
+    q.modules_to_not_convert = sorted(l.name for _, l in plan if l.skipped == 'filter_fn said no')
     self._kept = model._keep_in_fp32_modules_strict
     model._keep_in_fp32_modules_strict = {*(self._kept or ()), *map(_exactly, self.pending)}
 
@@ -156,7 +173,7 @@ def _quantize_layer(self:QinsHfQuantizer, model, name, weight):
     if self.failed: return
     try:
         if weight.shape != old.weight.shape: raise KeysError(f"{name}.weight: expected {list(old.weight.shape)}, got {list(weight.shape)}. The files do not fit the model that config.json describes")
-        q = encode(weight, self.quantization_config.scheme, name)
+        q = encode(weight, l.scheme, name)
         e = weight_error(weight, q)
     except Exception as err: self.failed = err; return
     l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = q.bpw, e.rms_sigma, e.outlier, e.sqnr_db
@@ -182,7 +199,9 @@ def _prepare_quantized(self:QinsHfQuantizer, model, files):
     linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
     dense = set(self.quantization_config.modules_to_not_convert)
     if not own: dense = {n for n in linear if not _stored(f'{n}.codes', {t.name for t in infos}, model)}
-    swap_empty(model, self.quantization_config.scheme, dense | {n for n in linear if _partner(n, _declared_ties(model))})
+    layers = self.quantization_config.layers
+    if not own: layers = {n: s for n in linear for k, s in layers.items() if _stored(k, {n}, model)}
+    swap_empty(model, self.quantization_config.scheme, dense | {n for n in linear if _partner(n, _declared_ties(model))}, layers)
     if infos: self._check_names(model, infos, own)
     if files: self.card = open_source(files[0].parent).text('README.md') or None
 
@@ -275,9 +294,9 @@ def _describe(model):
     if held := [n for n in layers if {'base_layer', 'original_module'} & set(n.split('.'))]:
         raise SwapError(f"{held[0]}: an adapter of PEFT is around this layer, so a checkpoint would have names that "
             "nothing reads. Save the PeftModel, which writes the adapter, or take the adapter off with its unload()")
-    schemes = sorted({m.scheme for m in layers.values()})
-    if len(schemes) != 1: raise SwapError(f"{type(model).__name__} has {'no quantized layers' if not schemes else 'layers in the schemes ' + ', '.join(schemes)}; a checkpoint has one scheme")
-    return QinsConfig(schemes[0], [n for n, m in model.named_modules() if is_linear(m) and not _partner(n, tied)])
+    if not layers: raise SwapError(f"{type(model).__name__} has no quantized layers")
+    scheme, others = main_scheme({n: m.scheme for n, m in layers.items()})
+    return QinsConfig(scheme, [n for n, m in model.named_modules() if is_linear(m) and not _partner(n, tied)], layers=others)
 
 # %% ../nbs/05_transformers.ipynb #3063146a
 def register():
@@ -364,10 +383,11 @@ def model_card(self:QinsHfQuantizer, model) -> str: # Markdown
     known = {l.name: l for l in self.report.layers} if self.report else {}
     shared, layers = shared_weights(model), []
     for n, m in model.named_modules():
-        if isinstance(m, ProjectiveLinear): layers.append(known.get(n) or LayerReport(n, (m.out_features, m.in_features), m.quantized.bpw))
+        if isinstance(m, ProjectiveLinear): layers.append(known.get(n) or LayerReport(n, (m.out_features, m.in_features), m.quantized.bpw, scheme=m.scheme))
         elif ms := matrices(m):
             layers.append(LayerReport(n, tuple(ms[0].shape), skipped=why_skip(m, n, shared, lambda *_: False)))
-    return checkpoint.model_card(SwapReport(self.quantization_config.scheme, layers), model.config.to_dict(), str(model.config._name_or_path or type(model).__name__))
+    label = ' + '.join(sorted({l.scheme for l in layers if not l.skipped}))
+    return checkpoint.model_card(SwapReport(label, layers), model.config.to_dict(), str(model.config._name_or_path or type(model).__name__))
 
 def _upload_quantized(plain, model, working_dir, *args, **kwargs):
     "transformers writes an empty model card before it uploads; the real one goes in its place, unless the repository has one."

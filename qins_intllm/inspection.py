@@ -13,7 +13,7 @@ import torch
 from .swap import table
 from .product import PARTS
 from .files import Source, human, open_source
-from .checkpoint import _read_headers, check_quantization_config
+from .checkpoint import _read_headers, check_quantization_config, scheme_label
 
 # %% ../nbs/04a_inspect.ipynb #959d5ea2
 @dataclass
@@ -52,7 +52,8 @@ def inspect_checkpoint(src        # directory, hub id or Source
     source = src if isinstance(src, Source) else open_source(src)
     config = source.config()
     q = config.get('quantization_config')
-    if isinstance(q, dict) and q.get('quant_method') == 'qins': check_quantization_config(config, source.name)
+    ours = isinstance(q, dict) and q.get('quant_method') == 'qins'
+    if ours: check_quantization_config(config, source.name)
     infos = [t for _, t in _read_headers(source)]
     layers = {t.name[:-6]: t for t in infos if t.name.endswith('.codes')} if isinstance(q, dict) else {}
     entries, stored = {}, {t.name: t.shape for t in infos}
@@ -60,11 +61,11 @@ def inspect_checkpoint(src        # directory, hub id or Source
         layer, _, part = t.name.rpartition('.')
         if layer in layers and (part in PARTS or (part == 'weight' and not t.nbytes)):
             shape = weight_shape(layer, stored)
-            e = entries.setdefault(layer, Entry(layer, shape, q.get('scheme'), math.prod(shape), 0, {}))
+            e = entries.setdefault(layer, Entry(layer, shape, (q.get('layers') or {}).get(layer, q.get('scheme')), math.prod(shape), 0, {}))
             e.nbytes += t.nbytes
             if t.nbytes: e.parts[part] = t.nbytes
         else: entries[t.name] = Entry(t.name, t.shape, str(t.dtype)[6:], math.prod(t.shape), t.nbytes, {})
-    return Inspection(source.name, q.get('scheme', '') if layers else '', q.get('format_version', 0) if layers else 0, {f: source.path(f).stat().st_size for f in source.shards()}, list(entries.values()))
+    return Inspection(source.name, (scheme_label(q) if ours else q.get('scheme', '')) if layers else '', q.get('format_version', 0) if layers else 0, {f: source.path(f).stat().st_size for f in source.shards()}, list(entries.values()))
 
 # %% ../nbs/04a_inspect.ipynb #9fd08d99
 @patch

@@ -17,7 +17,7 @@ from .core import DEFAULT_SCHEME, QinsError, unpack_signs, unpack_tiles
 from .linear import ProjectiveLinear
 from .swap import table
 from .files import Source, human, map_tensors, read_header
-from .checkpoint import build_skeleton, check_quantization_config, load
+from .checkpoint import build_skeleton, check_quantization_config, load, scheme_label
 from .inspection import weight_shape
 from .product import PARTS
 from .phi3 import is_quantized, load_dense, resolve
@@ -119,9 +119,11 @@ def _warm_up(source, dtype):
     build_skeleton(source)
     x = torch.zeros(40, 64, dtype=dtype or torch.bfloat16)
     with torch.inference_mode():
-        scheme = source.config()['quantization_config']['scheme'] if is_quantized(source) else DEFAULT_SCHEME
-        layer = ProjectiveLinear.from_linear(nn.Linear(64, 64, dtype=x.dtype), scheme)
-        for n in (1, 40): layer(x[:n]); nn.functional.scaled_dot_product_attention(*[x[None, None, :n]]*3)
+        schemes = scheme_label(source.config()['quantization_config']) if is_quantized(source) else DEFAULT_SCHEME
+        for s in schemes.split(' + '):
+            layer = ProjectiveLinear.from_linear(nn.Linear(64, 64, dtype=x.dtype), s)
+            for n in (1, 40): layer(x[:n])
+        for n in (1, 40): nn.functional.scaled_dot_product_attention(*[x[None, None, :n]]*3)
 
 def _trim(): # hand freed memory back, so that it cannot hide what comes next
     gc.collect()
@@ -206,9 +208,9 @@ def memory_ledger(src,            # 'demo', a directory, hub id or Source, quant
     if isinstance(src, nn.Module):
         classes, n = tensor_classes(src)
         schemes = {m.scheme for m in src.modules() if isinstance(m, ProjectiveLinear)}
-        return Ledger(type(src).__name__, ', '.join(sorted(schemes)), n, classes, {}, _formats(classes, n))
+        return Ledger(type(src).__name__, ' + '.join(sorted(schemes)), n, classes, {}, _formats(classes, n))
     source = src if isinstance(src, Source) else resolve(src)
-    scheme = check_quantization_config(source.config(), source.name)['scheme'] if is_quantized(source) else ''
+    scheme = scheme_label(check_quantization_config(source.config(), source.name)) if is_quantized(source) else ''
     classes, n = tensor_classes(source)
     out = Ledger(source.name, scheme, n, classes, _disk(source), _formats(classes, n))
     if measured: out.measured.append(measure(source.name, dtype, tokens, 'here'))

@@ -16,7 +16,7 @@ from .threads import only_ours
 from .core import DEFAULT_SCHEME, get_scheme
 from .swap import plan_swap, table
 from .files import (CheckpointError, DestinationError, ShardWriter, Source, cache_dir, human, json_digest, new_directory, open_source, progress_bar, _remove)
-from .checkpoint import _raise_keys, _write_index, build_skeleton, convert, load, load_tokenizer, model_class, offline, shard_names, verify_checkpoint, write_json
+from .checkpoint import _raise_keys, _write_index, build_skeleton, convert, load, load_tokenizer, model_class, offline, scheme_label, shard_names, verify_checkpoint, write_json
 
 # %% ../nbs/06_phi3.ipynb #9c5692bf
 PHI35 = 'microsoft/Phi-3.5-mini-instruct'
@@ -116,7 +116,7 @@ def load_model(src=DEMO,              # 'demo', a converted or full-precision di
     "Load any model quantized; a full-precision one is converted on first use. Raises `CheckpointError`s, `SchemeError`."
     source = resolve(src)
     if is_quantized(source):
-        have = source.config()['quantization_config'].get('scheme')
+        have = scheme_label(source.config()['quantization_config'])
         if scheme not in (None, have): raise CheckpointError(f"{source.name} was converted with scheme {have}, not {scheme}; convert its full-precision source again")
         return load(source, dtype, device, verify)
     dst = cached_conversion(source, get_scheme(scheme or DEFAULT_SCHEME).name, progress)

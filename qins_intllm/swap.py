@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['AS_LINEAR', 'SwapError', 'matrices', 'shared_weights', 'is_linear', 'why_skip', 'LayerReport', 'SwapReport', 'table',
-           'quantize_', 'plan_swap', 'matches', 'skip_filter']
+           'matches', 'layer_schemes', 'main_scheme', 'give_schemes', 'quantize_', 'plan_swap', 'skip_filter']
 
 # %% ../nbs/03_swap.ipynb #fe28ab76
+from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 import torch
@@ -73,14 +74,16 @@ class LayerReport:
     sqnr_db:float = None    # signal to quantization noise, dB
     skipped:str = ''        # why it stayed dense
     weights:int = None      # in all its matrices, tied ones counted once; None: those of `shape`
+    scheme:str = ''         # '' where it stayed dense
 
 # %% ../nbs/03_swap.ipynb #ae1b69f4
 @dataclass(repr=False)
 class SwapReport:
     "What `quantize_` did, layer by layer; prints as a table."
-    scheme:str
+    scheme:str          # of its layers; where they differ, all of them: 'qins4 + qins8'
     layers:list = field(default_factory=list)  # LayerReport, in the model's order
     ignored:list = field(default_factory=list) # of a conversion: tensors of the source that the model has no use for
+    mixture:object = None                      # where a budget chose the schemes: how, see 04c_mixed
     @property
     def swapped(self): return [l for l in self.layers if not l.skipped]
     @property
@@ -110,30 +113,64 @@ def __repr__(self:SwapReport):
     n, bits = sum(map(_size, self.swapped)), sum(l.bpw*_size(l) for l in self.swapped)
     head = f"{self.scheme}: {len(self.swapped)} layers, {n:,} weights ({self.share:.1%} of all) at " \
         f"{bits/max(n, 1):.3f} bits each; {len(self.skipped)} left alone"
-    rows = [('layer', 'shape', 'bpw', 'RMS/σ', 'max/σ', '')]
+    rows, mixed = [('layer', 'shape', 'bpw', 'RMS/σ', 'max/σ', '')], len({l.scheme for l in self.swapped}) > 1
     for l in self.layers:
         num = ['–']*3 if l.skipped else [f'{l.bpw:.3f}', f'{l.rms_sigma:.5f}', f'{l.outlier:.1f}']
-        rows.append((l.name, '×'.join(map(str, l.shape)), *num, l.skipped))
-    return '\n'.join([head, table(rows, left=(0, 5)), *self.left_out()])
+        rows.append((l.name, '×'.join(map(str, l.shape)), *num, l.skipped or l.scheme*mixed))
+    return '\n'.join([head, table(rows, left=(0, 5)), *([self.mixture.summary()] if self.mixture else []), *self.left_out()])
+
+# %% ../nbs/03_swap.ipynb #f66d1f51
+def matches(name:str, entry:str) -> bool:
+    "Does an entry mean this module?"
+    return f'.{entry}.' in f'.{name}.' or fnmatchcase(name, entry)
+
+def layer_schemes(scheme,     # a scheme, a dict {entry: scheme}, or a function: name of a layer -> scheme
+                  names:list  # of the layers that are quantized
+                 ) -> dict:   # name -> name of its scheme
+    "The scheme of each layer. Raises `SchemeError`, and `SwapError` listing all entries that mean no such layer."
+    if not isinstance(scheme, dict): return {n: get_scheme(scheme(n) if callable(scheme) else scheme).name for n in names}
+    entries = {'*': DEFAULT_SCHEME} | {k: get_scheme(s).name for k, s in scheme.items()}
+    if lost := [k for k in entries if k != '*' and not any(matches(n, k) for n in names)]:
+        raise SwapError(f"no layer that is quantized is called {', '.join(map(repr, lost))}; "
+                        f"there are, for example, {', '.join(map(repr, names[:4]))}")
+    return {n: [s for k, s in entries.items() if matches(n, k)][-1] for n in names}
+
+def main_scheme(schemes:dict # name of a layer -> name of its scheme
+               ) -> tuple:   # the scheme of most layers; name -> scheme of the others
+    "A scheme and its exceptions, which is how a configuration says it."
+    count = Counter(schemes.values())
+    most = max(count, key=count.get)
+    return most, {n: s for n, s in schemes.items() if s != most}
+
+# %% ../nbs/03_swap.ipynb #6f92e1cb
+def give_schemes(layers:list, # of LayerReport; their `scheme` is set
+                 scheme,      # as in `layer_schemes`
+                 own={}       # name of a layer -> its scheme, whatever `scheme` says
+                ) -> str:     # what to call them together
+    "Say in a report which layer gets which scheme. Raises what `layer_schemes` raises."
+    schemes = layer_schemes(scheme, [l.name for l in layers]) | {n: get_scheme(s).name for n, s in own.items()}
+    for l in layers: l.scheme = schemes[l.name]
+    plain = not (isinstance(scheme, dict) or callable(scheme))
+    return ' + '.join(sorted(set(schemes.values()))) or (get_scheme(scheme).name if plain else '')
 
 # %% ../nbs/03_swap.ipynb #a2a11da9
 def quantize_(model:nn.Module,        # changed in place
-              scheme=DEFAULT_SCHEME,  # name of a registered scheme
+              scheme=DEFAULT_SCHEME,  # name of a registered scheme, or of several: see `layer_schemes`
               filter_fn=None,         # (module, full name) -> bool: may this nn.Linear be quantized? default: all may
               progress=False          # show a bar
              ) -> SwapReport:
     "Swap every `nn.Linear` for a `ProjectiveLinear`. Raises `SwapError`, `WeightError`, `SchemeError`; the model is then as it was."
-    scheme = get_scheme(scheme).name
     plan = plan_swap(model, filter_fn)
     todo = [(m, l) for m, l in plan if not l.skipped]
+    label = give_schemes([l for _, l in todo], scheme)
     for m, l in todo: as_weight(m.weight, l.name)
     made = {}
-    for m, l in (tqdm(todo, desc=f'quantize ({scheme})') if progress else todo):
-        made[id(m)] = new = ProjectiveLinear.from_linear(m, scheme, l.name)
+    for m, l in (tqdm(todo, desc=f'quantize ({label})') if progress else todo):
+        made[id(m)] = new = ProjectiveLinear.from_linear(m, l.scheme, l.name)
         e = weight_error(m.weight, new.quantized)
         l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = new.quantized.bpw, e.rms_sigma, e.outlier, e.sqnr_db
         _replace(model, m, new)
-    return SwapReport(scheme, [l for _, l in plan])
+    return SwapReport(label, [l for _, l in plan])
 
 # %% ../nbs/03_swap.ipynb #7e7c3349
 def plan_swap(model:nn.Module,
@@ -173,10 +210,6 @@ def _replace(model, old, new):
             if child is old: setattr(parent, k, new)
 
 # %% ../nbs/03_swap.ipynb #eebcd747
-def matches(name:str, entry:str) -> bool:
-    "Does an entry of a skip list mean this module?"
-    return f'.{entry}.' in f'.{name}.' or fnmatchcase(name, entry)
-
 def skip_filter(entries:list,   # names, suffixes, or patterns of layers that stay dense
                 model:nn.Module # the model they refer to
                ) -> callable:   # a filter_fn for `quantize_`
