@@ -126,6 +126,8 @@ def _scheme(scheme, bits, default=True):
         raise typer.BadParameter(f'--bits {bits} means {known[bits]}, and --scheme says {scheme}; give one of them')
     return known[bits]
 
+def _given(calibrate): return Path(calibrate) if calibrate not in (None, 'self') else calibrate # on the command line a text is always a file
+
 def _watched(): return sys.stderr is not None and sys.stderr.isatty()  # a bar is for somebody who sees it move
 
 # %% ../nbs/10_cli.ipynb #f31f99bb
@@ -140,6 +142,8 @@ def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-prec
             revision:Optional[str]=typer.Option(None, help='Branch, tag or commit on the hub.'),
             overwrite:bool=typer.Option(False, '--overwrite', help='Replace the output directory if it exists.'),
             drop_source:bool=typer.Option(False, '--drop-source', help='Delete each file fetched from the hub once it is converted.'),
+            calibrate:Optional[str]=typer.Option(
+                None, metavar='FILE|self', help="A text file (UTF-8) whose activations weigh the errors of qins4, or 'self' for text that the model writes; or a directory calibrated before."),
             dry_run:bool=typer.Option(False, '--dry-run', help='Only say what would be written, and how much memory it takes.'),
             report:bool=typer.Option(False, '--report', help='Print a line for every layer.')):
     "Quantize a checkpoint, layer by layer, into a new directory."
@@ -150,7 +154,7 @@ def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-prec
     if dry_run:
         plan = str(checkpoint.plan_conversion(source, *args, size, revision))
         _say(plan if report else plan.rpartition('\n\n')[2]); return 0  # the layers, an empty line, the sums
-    r = checkpoint.convert(source, output, *args, overwrite, size, _watched(), revision, not drop_source)
+    r = checkpoint.convert(source, output, *args, overwrite, size, _watched(), revision, not drop_source, _given(calibrate))
     _say(r if report else '\n'.join([str(r).splitlines()[0], *r.left_out()]))
     _say(f'written to {output}'); return 0
 
