@@ -41,7 +41,8 @@ def save(self:Moments, path):
     "Write them as safetensors."
     told = dict(model=self.model, text=self.text, tokens=self.tokens)
     layout = {n: (tuple(t.shape), t.dtype) for n, t in self.layers.items()}
-    with ShardWriter(path, layout, lambda sha: {'qins_calibration': json.dumps(told | dict(sha256=sha), sort_keys=True)}) as w:
+    said = lambda sha: {'qins_calibration': json.dumps(told | dict(sha256=sha), sort_keys=True)}
+    with ShardWriter(path, layout, said) as w:
         for n, t in self.layers.items(): w.write(n, t)
 
 # %% ../nbs/04b_calibrate.ipynb #0f4a9a8e
@@ -52,18 +53,23 @@ def read_moments(path # of a file that `Moments.save` wrote
     try:
         told = strict_json(meta['qins_calibration'].encode())
         out = Moments({}, str(told['model']), str(told['text']), int(told['tokens'])); digests = dict(told['sha256'])
-    except (KeyError, TypeError, ValueError): raise CalibrationError(f"{path} holds no moments; give a {CALIBRATION} or a directory that was converted with one, a text file, or 'self'") from None
+    except (KeyError, TypeError, ValueError):
+        raise CalibrationError(f"{path} holds no moments; give a {CALIBRATION} or a directory that was converted "
+                               "with one, a text file, or 'self'") from None
     with open(path, 'rb') as f: out.layers = {t.name: read_tensor(f, t) for t in infos}
-    bad = [n for n in digests.keys() | out.layers if n not in out.layers or tensor_digest(out.layers[n]) != digests.get(n)]
-    bad += [n for n, t in out.layers.items() if t.ndim != 2 or t.dtype != torch.float32 or not (t.isfinite().all() and (t[0] >= 0).all())]
+    right = lambda t: t.ndim == 2 and t.dtype == torch.float32 and t.isfinite().all() and (t[0] >= 0).all()
+    bad = set(digests) - set(out.layers) | {n for n, t in out.layers.items() if tensor_digest(t) != digests.get(n) or not right(t)}
     if bad: raise CalibrationError(f"{path}: not what was written: {', '.join(sorted(bad)[:5])}; calibrate again")
     return out
 
+# %% ../nbs/04b_calibrate.ipynb #a811d3f5
 def check_moments(m:Moments, model:str, widths:dict, name): # digest; layer -> number of inputs
     "Are they of this model, and of all its layers? Raises `CalibrationError`."
-    if m.model != model: raise CalibrationError(f"{name} is of another model: its moments do not fit this one's weights; calibrate again")
+    if m.model != model:
+        raise CalibrationError(f"{name} is of another model: its moments do not fit this one's weights; calibrate again")
     bad = [n for n, k in widths.items() if n not in m.layers or m.layers[n].shape[1] != k]
-    if bad: raise CalibrationError(f"{name} has no moments for {', '.join(bad[:5])}{f' … ({len(bad)} in all)'*(len(bad) > 5)}; calibrate again")
+    more = f' … ({len(bad)} in all)'*(len(bad) > 5)
+    if bad: raise CalibrationError(f"{name} has no moments for {', '.join(bad[:5])}{more}; calibrate again")
 
 # %% ../nbs/04b_calibrate.ipynb #74650432
 DIRECTIONS, EXTRA = 32, 8  # kept; and computed besides, for accuracy
@@ -83,16 +89,9 @@ class Gather:
     "Moments of what linear layers are given; a context manager that hooks itself into a model."
     def __init__(self, model,
                  names # of its linear layers
-                ): self.sums, self.directions, self.counts, self.done, self.model, self.names = {}, {}, {}, set(), model, names
-    def add(self, name, x): # [..., in]
-        if name in self.done: return
-        rows = x.detach().reshape(-1, x.shape[-1]).float().cpu()
-        s = sum((r**2).sum(0, dtype=torch.float64) for r in rows.split(256))
-        if not s.isfinite().all(): raise CalibrationError(f"{name}: its inputs are not finite; repair the model, or run it in float32")
-        if not len(rows): return
-        s = self.sums[name] = self.sums.get(name, 0) + s; n = self.counts[name] = self.counts.get(name, 0) + len(rows)
-        if name in self.directions: rows = torch.cat([self.directions[name], rows])
-        self.directions[name] = main_directions(rows, (s/n).sqrt())
+                ):
+        self.model, self.names, self.done = model, names, set()  # of layers that are not looked at again
+        self.sums, self.directions, self.counts = {}, {}, {}
     def __enter__(self):
         hook = lambda n: lambda m, args: self.add(n, args[0])
         self.hooks = [self.model.get_submodule(n).register_forward_pre_hook(hook(n)) for n in self.names]
@@ -100,12 +99,26 @@ class Gather:
     def __exit__(self, *_):
         for h in self.hooks: h.remove()
 
+# %% ../nbs/04b_calibrate.ipynb #d50e32fa
+@patch
+def add(self:Gather, name, x): # [..., in]
+    if name in self.done or not x.numel(): return
+    rows = x.detach().reshape(-1, x.shape[-1]).float().cpu()
+    s = sum((r**2).sum(0, dtype=torch.float64) for r in rows.split(256))
+    if not s.isfinite().all():
+        raise CalibrationError(f"{name}: its inputs are not finite; repair the model, or run it in float32")
+    s = self.sums[name] = self.sums.get(name, 0) + s
+    n = self.counts[name] = self.counts.get(name, 0) + len(rows)
+    if name in self.directions: rows = torch.cat([self.directions[name], rows])
+    self.directions[name] = main_directions(rows, (s/n).sqrt())
+
 @patch
 def moments(self:Gather, model, ids) -> Moments: # digest, [windows, tokens]
     "Means of what was summed; of a layer that no token reached, zeros."
     mean = lambda n: torch.cat([(self.sums[n]/self.counts[n]).float()[None], self.directions[n]/self.counts[n]**.5])
     none = lambda n: torch.zeros(1, self.model.get_submodule(n).in_features)
-    return Moments({n: mean(n) if n in self.sums else none(n) for n in self.names}, model, tensor_digest(ids), ids.numel())
+    layers = {n: mean(n) if n in self.sums else none(n) for n in self.names}
+    return Moments(layers, model, tensor_digest(ids), ids.numel())
 
 # %% ../nbs/04b_calibrate.ipynb #83055989
 def _no_cache(model): return dict(use_cache=False) if 'use_cache' in inspect.signature(model.forward).parameters else {}
@@ -113,8 +126,10 @@ def _no_cache(model): return dict(use_cache=False) if 'use_cache' in inspect.sig
 def model_digest(vectors:dict # name -> tensor of one dimension
                 ) -> str:
     "Tells models apart by their norms and biases, whatever type these are stored in."
-    return json_digest({n: tensor_digest(t.detach().float().cpu()) for n, t in vectors.items() if t.ndim == 1 and t.is_floating_point()})
+    some = {n: t.detach().float().cpu() for n, t in vectors.items() if t.ndim == 1 and t.is_floating_point()}
+    return json_digest({n: tensor_digest(t) for n, t in some.items()})
 
+# %% ../nbs/04b_calibrate.ipynb #8cd66efa
 class _Enough(Exception): "Raised where the rest of a model is of no interest."
 
 def _read(model, ids):
@@ -157,6 +172,7 @@ class Streamed:
         return t.float() if t.is_floating_point() else t
     def digest(self): return model_digest({n: self.read(n) for n, p in self.model.named_parameters() if p.ndim == 1})
 
+# %% ../nbs/04b_calibrate.ipynb #6f2d9f71
 def fill_computed(model, absent): # names of tensors that no file has to hold
     "Give a model on the meta device what it computes itself: frequencies, masks, sinusoids."
     for n in absent: _put(model, n, torch.empty_like(model.state_dict()[n], device='cpu'))
@@ -198,9 +214,10 @@ class Kept:
         self.finished = d/f'{key}.safetensors'
     def save(self, g:Gather, done:int, hidden): # blocks that are done; what the last of them returned
         if not self.ours or not isinstance(hidden, torch.Tensor) or time.monotonic() - self.last < SAVE_EVERY: return
-        sums, new = {f'{k} of {n}': t for k, ts in (('sum', g.sums), ('directions', g.directions)) for n, t in ts.items()}, self.path.with_suffix('.new')
+        ts, new = {'hidden': hidden.contiguous()}, self.path.with_suffix('.new')
+        for k, had in (('sum of ', g.sums), ('directions of ', g.directions)): ts |= {k + n: t.contiguous() for n, t in had.items()}
         with contextlib.suppress(OSError):
-            save_file(dict({k: t.contiguous() for k, t in sums.items()}, hidden=hidden.contiguous()), new, dict(done=str(done), counts=json.dumps(g.counts)))
+            save_file(ts, new, dict(done=str(done), counts=json.dumps(g.counts)))
             os.replace(new, self.path); self.last = time.monotonic()
 
 # %% ../nbs/04b_calibrate.ipynb #1b23544a
@@ -212,8 +229,8 @@ def resume(self:Kept, g:Gather, blocks:nn.ModuleList) -> int: # how many are don
         (_, meta), ts = read_header(self.path), load_file(self.path)
         done, hidden, counts = int(meta['done']), ts.pop('hidden'), json.loads(meta['counts'])
     except (CheckpointError, OSError, SafetensorError, KeyError, ValueError): return 0
-    g.sums, g.directions = ({n.removeprefix(k): t for n, t in ts.items() if n.startswith(k)} for k in ('sum of ', 'directions of ')); g.counts = counts
-    g.done = set(g.sums)
+    of = lambda k: {n.removeprefix(k): t for n, t in ts.items() if n.startswith(k)}
+    g.sums, g.directions, g.counts, g.done = of('sum of '), of('directions of '), counts, set(counts)
     for b in blocks[:done - 1]: b.forward = lambda x, *_, **__: x
     blocks[done - 1].forward = lambda *_, **__: hidden
     return done
@@ -245,11 +262,13 @@ def stream_moments(plan:ConversionPlan,  # of the model's conversion, to any sch
         with contextlib.suppress(QinsError): return read_moments(kept.finished)
     s = Streamed(plan); g = Gather(s.model, s.names)
     try:
-        with progress_bar(progress, len(block_list(s.model)), 'calibrate', ' blocks') as bar: _one_pass(s, g, kept, ids, bar)
+        n = len(block_list(s.model))
+        with progress_bar(progress, n, 'calibrate', ' blocks') as bar: _one_pass(s, g, kept, ids, bar)
     except (QinsError, MemoryError): raise
     except Exception as e:
         why = f"{type(e).__name__}: {(str(e).splitlines() or [''])[0][:200]}"
-        raise CalibrationError(f"{plan.source.name}: {type(s.model).__name__} cannot be streamed ({why}); load it with transformers and use quantize_(model, scheme, calibrate=…), or leave calibration out") from e
+        raise CalibrationError(f"{plan.source.name}: {type(s.model).__name__} cannot be streamed ({why}); load it with "
+                               "transformers and use quantize_(model, scheme, calibrate=…), or leave calibration out") from e
     m = g.moments(s.digest(), ids)
     if kept.ours:
         with contextlib.suppress(OSError): m.save(kept.finished); kept.path.unlink(missing_ok=True)
@@ -258,10 +277,11 @@ def stream_moments(plan:ConversionPlan,  # of the model's conversion, to any sch
 # %% ../nbs/04b_calibrate.ipynb #928ddf63
 TOKENS, WINDOW, FEWEST = 4096, 512, 256  # read in all, and at once; fewer than the last are no sample
 
-def _window(model): # tokens
+def _window(model): # tokens that it can read at once, tokens that it knows
     c = model.config.get_text_config() if hasattr(model, 'config') else None
     return min(WINDOW, getattr(c, 'max_position_embeddings', None) or WINDOW), getattr(c, 'vocab_size', 2**31)
 
+# %% ../nbs/04b_calibrate.ipynb #7ddb9945
 def text_windows(text,            # str; Path of a file in UTF-8; token ids
                  tokenizer,       # None for ids
                  model            # whose context and vocabulary count
@@ -271,8 +291,11 @@ def text_windows(text,            # str; Path of a file in UTF-8; token ids
     try: ids, first = text_ids(text, tokenizer, TOKENS)[:TOKENS], starts_with(tokenizer)
     except CompareError as e: raise CalibrationError(str(e)) from None
     n, vocab = _window(model)
-    if len(ids) < FEWEST: raise CalibrationError(f"the text has {len(ids)} tokens, and calibration needs {FEWEST}, better {TOKENS}; give a longer one (the name of a file counts as a text where there is no such file)")
-    if ids.min() < 0 or ids.max() >= vocab: raise CalibrationError(f"the text has token {int(ids.max())}, and the model knows {vocab}; is the tokenizer another model's?")
+    if len(ids) < FEWEST:
+        raise CalibrationError(f"the text has {len(ids)} tokens, and calibration needs {FEWEST}, better {TOKENS}; give a "
+                               "longer one (the name of a file counts as a text where there is no such file)")
+    if ids.min() < 0 or ids.max() >= vocab:
+        raise CalibrationError(f"the text has token {int(ids.max())}, and the model knows {vocab}; is the tokenizer another model's?")
     n = min(n, len(ids)) - (first is not None)
     x = ids[:len(ids)//n*n].view(-1, n)
     return x if first is None else torch.cat([torch.full((len(x), 1), first), x], 1)
@@ -282,10 +305,12 @@ def own_text(model) -> torch.Tensor: # [windows, tokens]
     "Text that a model draws from its own predictions. Raises `CalibrationError`."
     from qins_intllm.evaluate import sample_windows
     from qins_intllm.phi3 import why_not_causal
-    if not hasattr(model, 'config') or why_not_causal(model): raise CalibrationError(f"{type(model).__name__} writes no text of its own; give a text instead of 'self'")
+    if not hasattr(model, 'config') or why_not_causal(model):
+        raise CalibrationError(f"{type(model).__name__} writes no text of its own; give a text instead of 'self'")
     n, _ = _window(model)
     return torch.stack(sample_windows(model, max(1, TOKENS//n)*(n - 1), n))
 
+# %% ../nbs/04b_calibrate.ipynb #155bb64e
 def _path(calibrate): # of a file or directory that is there; None: a text, or ids
     if not isinstance(calibrate, (str, Path)) or calibrate == 'self' or len(str(calibrate)) > 1000: return None
     p = Path(calibrate)
@@ -295,7 +320,8 @@ def find_moments(calibrate) -> Path: # None where a text is meant
     "The file of moments that is meant. Raises `CalibrationError`."
     p = _path(calibrate)
     if p is None or not p.exists(): return None
-    if p.is_dir() and not (p/CALIBRATION).exists(): raise CalibrationError(f"{p} holds no {CALIBRATION}: it was not converted with calibration. Give a text file, or 'self'")
+    if p.is_dir() and not (p/CALIBRATION).exists():
+        raise CalibrationError(f"{p} holds no {CALIBRATION}: it was not converted with calibration. Give a text file, or 'self'")
     return p/CALIBRATION if p.is_dir() else p if p.suffix == '.safetensors' else None
 
 # %% ../nbs/04b_calibrate.ipynb #9101e5d0
@@ -310,10 +336,12 @@ def plan_moments(plan:ConversionPlan,
         return m
     if isinstance(calibrate, str) and calibrate == 'self':
         from qins_intllm.phi3 import load_model
-        ids = own_text(load_model(plan.source.name if plan.source.repo else plan.source.dir, 'qins8', progress=progress)[0])
+        src = plan.source.name if plan.source.repo else plan.source.dir
+        ids = own_text(load_model(src, 'qins8', progress=progress)[0])
     else: ids = text_windows(_path(calibrate) or calibrate, load_tokenizer(plan.source), Streamed(plan).model)
     return stream_moments(plan, ids, progress)
 
+# %% ../nbs/04b_calibrate.ipynb #74af725f
 def model_moments(model:nn.Module, calibrate,
                   tokenizer=None  # for a text in words
                  ) -> Moments:
@@ -322,5 +350,6 @@ def model_moments(model:nn.Module, calibrate,
         m, widths = read_moments(f), {n: l.in_features for n, l in model.named_modules() if is_linear(l)}
         check_moments(m, model_digest(dict(model.named_parameters())), widths, f)
         return m
-    own = isinstance(calibrate, str) and calibrate == 'self'
-    return gather_moments(model, own_text(model) if own else text_windows(_path(calibrate) or calibrate, tokenizer, model))
+    if isinstance(calibrate, str) and calibrate == 'self': ids = own_text(model)
+    else: ids = text_windows(_path(calibrate) or calibrate, tokenizer, model)
+    return gather_moments(model, ids)

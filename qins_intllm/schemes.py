@@ -321,7 +321,7 @@ def importance(moments,        # [in] E[x²] of what each column meets; None: no
     return np.maximum(v/v.mean(), LEAST) if np.isfinite(v).all() and v.any() else np.ones(len(c))
 
 # %% ../nbs/00c_schemes.ipynb #dee5bc9e
-def prepare4(w, c, moments): # [out, in], [in] float32; [in] or None -> Layer4 with levels, c, r, in the range of float32
+def prepare4(w, c, moments): # [out, in], [in] float32; [in] or None -> Layer4 with c, r and levels
     "Scales of rows, importance and fitted levels for given scales of columns."
     top = group_tops(w, c, GROUP4).max(1); k = shift(top.max())
     weight = np.pad(importance(moments, c).astype(np.float32), (0, -w.shape[1] % GROUP4))
@@ -367,6 +367,7 @@ def _dot(a, b):
     for i in range(len(a)): s += a[i]*b[i]
     return s
 
+# %% ../nbs/00c_schemes.ipynb #7f06168b
 @compiled(fastmath={'reassoc', 'contract', 'nsz'})
 def _assign_fed(w, ic, ir, weight, plus, minus, mid, scales, inv, signed, levels, u, v, e, codes, lo, hi):
     "`_assign`, where columns make up for the errors of those before them."
@@ -395,13 +396,15 @@ def assign_fed(l:Layer4, v:np.ndarray): # [in, directions] float64, in the units
     a = *a, single(l.levels), single(gains(v, d)), single(v), l.e, l.codes
     over_rows(lambda _, lo, hi: _assign_fed(*a, lo, hi), len(l.w))
 
+# %% ../nbs/00c_schemes.ipynb #6defff7f
 def encode_qins4(w:torch.Tensor,   # [out, in] float32, finite
-                 moments=None      # [1 + directions, in] float32: E[x²] of what each column meets; main directions of that
+                 moments=None      # [1 + directions, in] float32: E[x²] of its inputs, and their main directions
                 ) -> QuantizedWeight:
     "Column scales, row scales, fitted levels, group codes, codes."
     w, (m, *more) = w.numpy(), (None,) if moments is None else moments.double().numpy()
     c = choose_columns(w, m); l, tensor = prepare4(w, c, m), torch.from_numpy
-    if more and 0 < (unit := (m*np.square(c, dtype=np.float64)).mean()) < np.inf: assign_fed(l, (np.array(more)*c).T/np.sqrt(unit))
+    unit = (m*np.square(c, dtype=np.float64)).mean() if more else 0
+    if 0 < unit < np.inf: assign_fed(l, (np.array(more)*c).T/np.sqrt(unit))
     else: l.assign(l.levels)
     q = QuantizedWeight(pack_tiles(tensor(l.codes)), tensor(l.levels.astype(np.float32)), pack_lanes(tensor(l.e)),
                         tensor(SMALL_FLOATS.copy()), tensor(l.r), tensor(l.c), scheme='qins4')
