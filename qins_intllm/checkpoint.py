@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT_VERSION', 'MIN_PACKAGE', 'VOLATILE', 'MAX_COUNT', 'PER_TENSOR', 'AT_LEAST', 'AT_MOST', 'FLOATS', 'WRAPPERS',
-           'WORKSPACE', 'HOW_TO_LOAD', 'ON_LOAD', 'MAX_COMPUTED', 'VOCABULARIES', 'quantization_config',
+           'WORKSPACE', 'CALIBRATED', 'HOW_TO_LOAD', 'ON_LOAD', 'MAX_COMPUTED', 'VOCABULARIES', 'quantization_config',
            'check_quantization_config', 'scheme_label', 'config_digest', 'shard_metadata', 'guard_tensor',
            'model_class', 'build_skeleton', 'offline', 'bounded_build', 'Group', 'ConversionPlan', 'copy_converter',
            'plan_conversion', 'convert', 'shard_names', 'write_json', 'licence', 'model_card', 'shard_digests',
@@ -27,7 +27,8 @@ from .threads import only_ours
 from .core import DEFAULT_SCHEME, QinsError, SchemeError, QuantizedWeight, WeightError, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
 from .step import attach_step
-from .swap import LayerReport, SwapError, SwapReport, give_schemes, main_scheme, plan_swap, skip_filter, table
+from .swap import (LayerReport, SwapError, SwapReport, check_calibration, give_schemes, main_scheme, plan_swap,
+                              skip_filter, table)
 from .files import *
 from .files import TensorInfo, _check_entries, _check_free, _destination, _digest_prefix, _hub_errors, _persist, _read_errors, _stamp
 
@@ -221,6 +222,7 @@ class ConversionPlan:
     guard:str                 # name of the guard tensor
     tied:list = ()            # groups of names that the model takes for one tensor
     peak:int = 0              # predicted resident memory, bytes
+    moments:object = None     # of calibration, see 04b_calibrate
 
 # %% ../nbs/04_checkpoint.ipynb #631eb3ad
 def _group_sources(model, infos, name): # infos: (shard, TensorInfo) -> groups of sources, names that fit nothing
@@ -472,7 +474,8 @@ def convert(src,                        # directory or hub id of a full-precisio
             head=None,                  # scheme of the head, also where it is tied to the embedding: it is then quantized on a copy
             bits=None,                  # instead of a scheme: average bits per weight, at most; each layer gets qins4 or qins8 (04c_mixed)
             max_kl=None,                # instead of a scheme: KL divergence in nats a token, at most, as it is predicted
-            text=None                   # that `bits` and `max_kl` measure on: a text, a Path, token ids; None: drawn from the model
+            text=None,                  # that `bits` and `max_kl` measure on: a text, a Path, token ids; None: drawn from the model
+            calibrate=None              # a text, a Path of one, ids, 'self', or moments of an earlier calibration (04b_calibrate)
            ) -> SwapReport:             # what was and was not quantized, with errors
     "Quantize a checkpoint on disk, layer by layer; never builds the model. Raises `CheckpointError`s, `WeightError`, `SchemeError`, `SwapError`."
     source, mixture = src if isinstance(src, Source) else open_source(src, revision), None
@@ -480,14 +483,16 @@ def convert(src,                        # directory or hub id of a full-precisio
         from qins_intllm.mixed import PAIR, choose
         if scheme != DEFAULT_SCHEME: raise SchemeError(f"a budget chooses between {' and '.join(PAIR)} for each layer, and the scheme is given as {scheme!r}; give one of them")
         _check_apart(source, dst); _check_free(_destination(dst), overwrite)  # before the pass
-        mixture = choose(source, bits, max_kl, text, modules_to_not_convert, head, progress=progress)
+        if calibrate is not None: calibrate = _moments(plan_conversion(source, PAIR[0], modules_to_not_convert, head=head), calibrate, progress)
+        mixture = choose(source, bits, max_kl, text, modules_to_not_convert, head, progress=progress, moments=calibrate)
         scheme = mixture.schemes
     plan = plan_conversion(source, scheme, modules_to_not_convert, max_shard_size, revision, head)
     plan.report.mixture = mixture
     names = shard_names(len(plan.shards))
-    _check_apart(plan.source, dst)
+    check_calibration([l.scheme for l in plan.report.swapped], calibrate); _check_apart(plan.source, dst)
     with new_directory(dst, overwrite, needs=int(plan.nbytes*1.01) + 10**6) as d, progress_bar(progress, sum(t.nbytes for g in plan.groups for _, t in g.sources), f'convert ({plan.scheme})') as bar:
         plan.source.copy_small(d)  # first: what is wrong with small files is known before the hours of work
+        _calibrate(plan, calibrate, d, progress)
         with contextlib.ExitStack() as stack:
             home = {}
             for n, layout in zip(names, plan.shards):
@@ -500,11 +505,22 @@ def convert(src,                        # directory or hub id of a full-precisio
             plan.source.check_unchanged(); _check_ties(plan, home)
         _write_index(d, names, plan.shards, {n: w.digests[n] for n, w in home.items()})
         write_json(d/'config.json', plan.config)
-        card = model_card(plan.report, plan.config, plan.source.name, licence(plan.source))
+        card = model_card(plan.report, plan.config, plan.source.name, licence(plan.source), plan.moments)
         (d/'README.md').write_text(card, encoding='utf-8', errors='replace')
     return plan.report
 
 # %% ../nbs/04_checkpoint.ipynb #ee5d8d58
+def _calibrate(plan, calibrate, dst, progress):
+    "Moments for a plan, and their file in the new directory."
+    if calibrate is None: return
+    from qins_intllm.calibrate import CALIBRATION
+    plan.moments = _moments(plan, calibrate, progress)
+    plan.moments.save(dst/CALIBRATION)
+
+def _moments(plan, calibrate, progress):
+    from qins_intllm.calibrate import plan_moments
+    return plan_moments(plan, calibrate, progress)
+
 def shard_names(n:int) -> list:
     "File names of n shards, as transformers names them."
     return ['model.safetensors'] if n == 1 else [f'model-{i:05d}-of-{n:05d}.safetensors' for i in range(1, n+1)]
@@ -570,7 +586,7 @@ def _convert_group(g, plan):
         t = results.pop(n)
         if n not in weights: yield n, t; continue
         layer = weights[n]; l = reports[layer]
-        q = encode(t, l.scheme, layer); e = weight_error(t, q)
+        q = encode(t, l.scheme, layer, plan.moments and plan.moments.layers.get(layer)); e = weight_error(t, q)
         l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = q.bpw, e.rms_sigma, e.outlier, e.sqnr_db
         yield from ((f'{layer}.{k}', v) for k, v in q.tensors().items())
 
@@ -609,7 +625,8 @@ def _errors(report): # lines of Markdown
 def model_card(report:SwapReport,
                config:dict,    # of config.json
                name:str,       # of the source
-               licence=()      # lines of YAML
+               licence=(),     # lines of YAML
+               moments=None    # of calibration
               ) -> str:        # Markdown
     "A README for the checkpoint: what it is, how far off it is, how to load it."
     layers, sizes = report.swapped, [math.prod(l.shape) for l in report.swapped]
@@ -621,13 +638,17 @@ def model_card(report:SwapReport,
         f'# {title} in QINS ({report.scheme})', '',
         f'The linear layers of `{title}` as codes with a lookup table per layer: {len(layers)} layers, {n:,} weights, '
         f'{b/n:.3f} bits per weight ({_schemes(report)}, format version {FORMAT_VERSION}).', '',
-        *([f'{report.mixture.summary()}.', ''] if report.mixture else []), *_errors(report), *HOW_TO_LOAD, f'Layers that stayed dense: {dense}.', '', *(f'{l[0].upper()}{l[1:]}.\n' for l in report.left_out())])
+        *([f'{report.mixture.summary()}.', ''] if report.mixture else []), *([CALIBRATED.format(moments.tokens)] if moments else []),
+        *_errors(report), *HOW_TO_LOAD, f'Layers that stayed dense: {dense}.', '', *(f'{l[0].upper()}{l[1:]}.\n' for l in report.left_out())])
 
 def _schemes(report):
     "What the layers' schemes are called, with what each layer of a mixture got."
     if ' + ' not in report.scheme: return f'scheme `{report.scheme}`'
     most, others = main_scheme({l.name: l.scheme for l in report.swapped})
     return f'scheme `{most}`, and ' + ', '.join(f'`{s}` in {n}' for n, s in others.items())
+
+CALIBRATED = ('Errors were weighed by the activations of {:,} tokens of text, whose second moments are kept in `calibration.safetensors` '
+              '(for another conversion of the same model; loading needs no such file).\n')
 
 HOW_TO_LOAD = '''```python
 from qins_intllm.checkpoint import load

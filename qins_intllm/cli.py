@@ -133,6 +133,8 @@ def _budget(scheme, bits, max_kl, text): # -> arguments of `convert`, none where
     if scheme is not None: raise typer.BadParameter(f'--bits and --max-kl choose a scheme for each layer, and --scheme says {scheme}; give one of them')
     return dict(bits=bits, max_kl=max_kl, text=text)
 
+def _given(calibrate): return Path(calibrate) if calibrate not in (None, 'self') else calibrate # on the command line a text is always a file
+
 def _watched(): return sys.stderr is not None and sys.stderr.isatty()  # a bar is for somebody who sees it move
 
 # %% ../nbs/10_cli.ipynb #f31f99bb
@@ -150,6 +152,8 @@ def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-prec
             revision:Optional[str]=typer.Option(None, help='Branch, tag or commit on the hub.'),
             overwrite:bool=typer.Option(False, '--overwrite', help='Replace the output directory if it exists.'),
             drop_source:bool=typer.Option(False, '--drop-source', help='Delete each file fetched from the hub once it is converted.'),
+            calibrate:Optional[str]=typer.Option(
+                None, metavar='FILE|self', help="A text file (UTF-8) whose activations weigh the errors of qins4, or 'self' for text that the model writes; or a directory calibrated before."),
             dry_run:bool=typer.Option(False, '--dry-run', help='Only say what would be written, and how much memory it takes; of a budget also size against predicted KL.'),
             report:bool=typer.Option(False, '--report', help='Print a line for every layer.')):
     "Quantize a checkpoint, layer by layer, into a new directory."
@@ -166,7 +170,8 @@ def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-prec
             _say(f'{m}\n' if report else f'{m.curve_table()}\n\n{m.summary()}'); scheme = m.schemes
         plan = str(checkpoint.plan_conversion(source, scheme, modules_to_not_convert, size, revision, head))
         _say(plan if report else plan.rpartition('\n\n')[2]); return 0  # the layers, an empty line, the sums
-    r = checkpoint.convert(source, output, scheme, modules_to_not_convert, overwrite, size, _watched(), revision, not drop_source, head=head, **budget)
+    r = checkpoint.convert(source, output, scheme, modules_to_not_convert, overwrite, size, _watched(), revision, not drop_source,
+                           head=head, calibrate=_given(calibrate), **budget)
     _say(r if report else '\n'.join([str(r).splitlines()[0], *([r.mixture.summary()] if r.mixture else []), *r.left_out()]))
     _say(f'written to {output}'); return 0
 

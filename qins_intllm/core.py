@@ -6,8 +6,8 @@
 __all__ = ['LUT_SIZE', 'TILE_LUT', 'TILE_ROWS', 'TILE_COLS', 'TILE_BYTES', 'SCHEMES', 'DEFAULT_SCHEME', 'QinsError',
            'WeightError', 'SchemeError', 'LayoutError', 'pack_tiles', 'unpack_tiles', 'pack_lanes', 'unpack_lanes',
            'packed_width', 'pack_signs', 'unpack_signs', 'weight_layout', 'QuantizedWeight', 'Scheme',
-           'register_scheme', 'get_scheme', 'as_weight', 'encode', 'decode', 'decode_torch', 'ErrorMetrics',
-           'weight_error', 'error_metrics']
+           'register_scheme', 'get_scheme', 'as_weight', 'as_moments', 'encode', 'decode', 'decode_torch',
+           'ErrorMetrics', 'weight_error', 'error_metrics']
 
 # %% ../nbs/00b_core.ipynb #988132fc
 import math
@@ -215,6 +215,7 @@ class Scheme:
     col_scale:bool=True # does it store column scales?
     sign:bool=False     # does it store packed signs?
     min_code:int=0      # the smallest code it ever writes; a loader refuses smaller ones
+    moments:bool=False  # does `encode` take a second argument, the moments of the layer's inputs?
     def __post_init__(self):
         if self.group and self.group % 32 or self.group == 0:
             raise SchemeError(f"scheme '{self.name}': group has to be a multiple of 32, got {self.group}")
@@ -274,14 +275,27 @@ def as_weight(weight:torch.Tensor,  # [out, in], any floating dtype and device
                               f"the first at row {first[0]}, column {first[1]}; repair the checkpoint first")
     return w
 
+# %% ../nbs/00b_core.ipynb #86b93c29
+def as_moments(moments, # [1 + directions, in] numbers, or [in] where there are no directions
+               n_in:int,
+               name='weight'
+              ) -> torch.Tensor: # [1 + directions, in] float32
+    "Second moments of a layer's inputs, checked. Raises `WeightError`."
+    m = torch.atleast_2d(torch.as_tensor(moments).detach().to('cpu', torch.float32))
+    if m.ndim != 2 or m.shape[1] != n_in: raise WeightError(f"{name}: expected moments of {n_in} inputs, got shape {list(m.shape)}")
+    if not (m.isfinite().all() and (m[0] >= 0).all()): raise WeightError(f"{name}: its inputs' moments are negative or not finite")
+    return m
+
 # %% ../nbs/00b_core.ipynb #8eaaef3a
 def encode(weight:torch.Tensor,    # [out, in], any floating dtype and device
            scheme=DEFAULT_SCHEME,  # name of a registered scheme, or a Scheme
-           name='weight'           # what an error calls it
+           name='weight',          # what an error calls it
+           moments=None            # [1 + directions, in] of its inputs (04b_calibrate), for schemes that ask for them
           ) -> QuantizedWeight:    # on the weight's device
     "Quantize a dense weight. Raises `WeightError` for bad input and `SchemeError` for an unknown scheme."
     s, w = get_scheme(scheme), as_weight(weight, name)
-    with torch.device('cpu'): q = s.encode(w)  # whatever the default device is
+    more = () if moments is None or not s.moments else (as_moments(moments, weight.shape[1], name),)
+    with torch.device('cpu'): q = s.encode(w, *more)  # whatever the default device is
     want, got = s.layout(*weight.shape), {k: (tuple(t.shape), t.dtype) for k, t in q.tensors().items()}
     if got != want:
         bad = [f"{k}: promised {want.get(k, 'none')}, stored {got.get(k, 'none')}"

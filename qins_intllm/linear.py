@@ -110,14 +110,15 @@ def _left(linear, scheme): # the weight that a layer was decoded from, where not
 def from_linear(cls:ProjectiveLinear,
                 linear:nn.Linear,       # any bias, dtype and device
                 scheme=DEFAULT_SCHEME,  # name of a registered scheme
-                name='weight'           # what an error calls it
+                name='weight',          # what an error calls it
+                moments=None            # [in] second moments of its inputs, see `encode`
                ) -> ProjectiveLinear:
     "Quantize a linear layer; the bias is taken over untouched. Raises `WeightError`, `SchemeError`."
     if not isinstance(linear, nn.Linear) or isinstance(linear, ProjectiveLinear):
         raise WeightError(f"{name}: expected nn.Linear, got {type(linear).__name__}")
     if more := extras(linear):
         raise WeightError(f"{name}: has {more}, which would be lost; remove that first, or keep the layer dense")
-    new = cls.from_quantized(_left(linear, scheme) or encode(linear.weight, scheme, name), linear.bias, linear.weight.dtype)
+    new = cls.from_quantized(_left(linear, scheme) or encode(linear.weight, scheme, name, moments), linear.bias, linear.weight.dtype)
     vars(new).update({k: v for k, v in vars(linear).items() if k not in vars(new)})
     return new.train(linear.training)
 

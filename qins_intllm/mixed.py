@@ -80,14 +80,16 @@ def sensitivity(model,           # a causal language model of transformers, in f
                 windows,         # [windows, tokens] ids
                 choices:dict,    # name of a linear layer -> schemes to try
                 seed=0,          # of the tokens that are drawn
-                progress=False
+                progress=False,
+                moments=None     # of the layers' inputs (04b_calibrate), for schemes that weigh errors by them
                ) -> list:        # of LayerCost
     "What each layer would cost in each scheme, by one pass forward and one back. Raises `MixError`."
     layers, costs, sums = {n: model.get_submodule(n) for n in choices}, {}, np.zeros(2)
     with progress_bar(progress, len(choices), 'sensitivity', 'layer') as bar:
         def show(name):
             costs[name] = LayerCost(name, tuple(layers[name].weight.shape), {s: get_scheme(s).nbytes(*layers[name].weight.shape) for s in choices[name]}, dict.fromkeys(choices[name], 0.))
-            def heard(x, g): sums.__iadd__(_add_costs(costs[name], layers[name].weight, x, g, windows.shape)); bar.update(1)
+            seen = moments and moments.layers.get(name)
+            def heard(x, g): sums.__iadd__(_add_costs(costs[name], layers[name].weight, x, g, windows.shape, seen)); bar.update(1)
             return heard
         with torch.enable_grad(), _listening(model, {m: show(n) for n, m in layers.items()}) as embedded:
             z = model(windows.to(model.device), use_cache=False).logits.float()
@@ -98,10 +100,10 @@ def sensitivity(model,           # a causal language model of transformers, in f
     return list(costs.values())
 
 @torch.no_grad()
-def _add_costs(cost, weight, x, g, shape): # -> sums of squares by tokens and by windows
+def _add_costs(cost, weight, x, g, shape, moments): # -> sums of squares by tokens and by windows
     w, sums = weight.float(), np.zeros(2)
     for s in cost.kl:
-        moved = (nn.functional.linear(x, decode(encode(weight, s, cost.name)).to(w) - w)*g).sum(-1).double()
+        moved = (nn.functional.linear(x, decode(encode(weight, s, cost.name, moments)).to(w) - w)*g).sum(-1).double()
         whole = moved.reshape(shape).sum(1) if moved.numel() == math.prod(shape) else moved  # else tokens went to several layers
         both = np.array([float(m.square().sum())/2/math.prod(shape) for m in (moved, whole)])
         sums, cost.kl[s] = sums + both, cost.kl[s] + float(both[0])
@@ -215,7 +217,8 @@ def choose(src,                        # directory, hub id or Source of a full-p
            head=None,                  # scheme of the head, also where it is tied to the embedding
            seed=0,                     # of what is drawn
            progress=False,
-           revision=None               # branch, tag or commit, for a hub id
+           revision=None,              # branch, tag or commit, for a hub id
+           moments=None                # of the layers' inputs (04b_calibrate): what is chosen is then calibrated as well
           ) -> Mixture:
     "The best mixture of schemes for a checkpoint. Raises `MixError`, `CheckpointError`s, `SwapError`."
     from qins_intllm.phi3 import load_dense, why_not_causal
@@ -229,7 +232,7 @@ def choose(src,                        # directory, hub id or Source of a full-p
     choices = {l.name: own.get(l.name, PAIR) for l in plan.report.swapped}
     if bits is not None: check_bits([LayerCost(l.name, l.shape, {s: get_scheme(s).nbytes(*l.shape) for s in choices[l.name]}, {}) for l in plan.report.swapped], bits)
     windows, about = text_windows(model, text, tokenizer, seed)
-    return mixture(sensitivity(model, windows, choices, seed, progress), bits, max_kl, about)
+    return mixture(sensitivity(model, windows, choices, seed, progress, moments), bits, max_kl, about)
 
 # %% ../nbs/04c_mixed.ipynb #45912a7f
 @patch

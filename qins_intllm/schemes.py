@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['REPORT_TEST1', 'REPORT_BACK1', 'REPORT_MEAN1', 'REPORT_MEAN2', 'REPORT_MAX2', 'REPORT_FORWARD3', 'REPORT_RANGE',
            'SWEEPS', 'COL_RANGE', 'GROUP8', 'LARGE', 'GROUP4', 'TOP4', 'BELOW', 'ABOVE', 'CELLS', 'SPAN', 'FAST',
-           'NORMAL_LEVELS', 'FIT_SAMPLE', 'FIT_STEPS', 'report_layer', 'Check', 'report_test1', 'report_test2',
-           'report_test3', 'report_tests', 'balance', 'column_scales', 'inverse', 'group_tops', 'shift', 'scale_table',
-           'keep_finite', 'error_tables', 'Layer4', 'lloyd_step', 'fit_levels', 'encode_qins4']
+           'NORMAL_LEVELS', 'FIT_SAMPLE', 'FIT_STEPS', 'LEAST', 'SHARES', 'report_layer', 'Check', 'report_test1',
+           'report_test2', 'report_test3', 'report_tests', 'balance', 'column_scales', 'inverse', 'group_tops', 'shift',
+           'scale_table', 'keep_finite', 'error_tables', 'Layer4', 'lloyd_step', 'fit_levels', 'importance', 'prepare4',
+           'output_error', 'choose_columns', 'gains', 'assign_fed', 'encode_qins4']
 
 # %% ../nbs/00c_schemes.ipynb #dc6623d7
 import math
@@ -300,21 +301,105 @@ def fit_levels(w, c, r, weight) -> np.ndarray: # [16] float64, whole multiples o
     for _ in range(FIT_STEPS): t = lloyd_step(layer, t)
     return np.rint(127*t)/127
 
-# %% ../nbs/00c_schemes.ipynb #4addade2
+# %% ../nbs/00c_schemes.ipynb #65adbe93
+LEAST = .01  # of the mean: what an error counts at least
+
+def importance(moments,        # [in] E[x²] of what each column meets; None: not known
+               c:np.ndarray    # [in] float32, the column scales
+              ) -> np.ndarray: # [in] float64, mean about 1
+    "What a squared error of each column counts, in units of its scale."
+    v = np.ones(len(c)) if moments is None else moments*np.square(c, dtype=np.float64)
+    return np.maximum(v/v.mean(), LEAST) if np.isfinite(v).all() and v.any() else np.ones(len(c))
+
+# %% ../nbs/00c_schemes.ipynb #dee5bc9e
+def prepare4(w, c, moments): # [out, in], [in] float32; [in] or None -> Layer4 with c, r and levels
+    "Scales of rows, importance and fitted levels for given scales of columns."
+    top = group_tops(w, c, GROUP4).max(1); k = shift(top.max())
+    weight = np.pad(importance(moments, c).astype(np.float32), (0, -w.shape[1] % GROUP4))
+    c, r = np.ldexp(c, k), np.ldexp(top/TOP4, -k).astype(np.float32)
+    layer = Layer4(w, c, r, weight)
+    layer.c, layer.r, layer.levels = c, r, fit_levels(w, c, r, weight)
+    return layer
+
+def output_error(w, c, moments) -> float:
+    "Squared error of a layer's output on a sample of its rows."
+    w = w[::max(1, w.size//FIT_SAMPLE)]
+    l = prepare4(w, c, moments); l.assign(l.levels)
+    d = l.levels[l.codes]*SMALL_FLOATS[l.e].repeat(GROUP4, 1)[:, :w.shape[1]]*l.c*l.r[:, None]
+    return (np.square(d - w).sum(0)*moments).sum()
+
+# %% ../nbs/00c_schemes.ipynb #525f57de
+SHARES = 0, .15, .3  # of the inputs' size in the scales of columns
+
+def choose_columns(w:np.ndarray,   # [out, in] float32
+                   moments=None    # [in]
+                  ) -> np.ndarray: # [in] float32
+    "Column scales between balanced ones and the inverse of what columns meet: those of least output error."
+    b = column_scales(w)
+    if moments is None or not moments.any() or not b.any(): return b
+    size = np.sqrt(np.maximum(moments, LEAST*moments.mean())); size /= np.median(size)
+    return min(((b**(1 - a)*size**-a).astype(np.float32) for a in SHARES), key=lambda c: output_error(w, c, moments))
+
+# %% ../nbs/00c_schemes.ipynb #1a038041
+def gains(v:np.ndarray,   # [in, directions] float64
+          d:np.ndarray    # [in] float64, positive
+         ) -> np.ndarray: # [in, directions] float64
+    "How far each column is shifted for what the errors so far add up to in each direction."
+    m, u = np.linalg.inv(np.eye(v.shape[1]) + (v/d[:, None]).T@v), np.empty_like(v)
+    for j in range(len(v)):
+        t = m@v[j]; u[j] = t/d[j]
+        m = m + np.outer(t, t)/(d[j] - v[j]@t)  # without column j, by Sherman and Morrison
+    return u
+
+# %% ../nbs/00c_schemes.ipynb #23fec1a8
+@compiled(fastmath={'reassoc', 'contract', 'nsz'})
+def _dot(a, b):
+    s = np.float32(0)
+    for i in range(len(a)): s += a[i]*b[i]
+    return s
+
+# %% ../nbs/00c_schemes.ipynb #7f06168b
+@compiled(fastmath={'reassoc', 'contract', 'nsz'})
+def _assign_fed(w, ic, ir, weight, plus, minus, mid, scales, inv, signed, levels, u, v, e, codes, lo, hi):
+    "`_assign`, where columns make up for the errors of those before them."
+    x, y, a = np.zeros(len(weight), np.float32), np.zeros(GROUP4, np.float32), np.zeros(v.shape[1], np.float32)
+    for i in range(lo, hi):
+        _normalised(w[i], ic, ir[i], x); a[:] = 0
+        for g in range(e.shape[1]):
+            j0 = GROUP4*g; j1 = min(len(ic), j0 + GROUP4); y[:] = 0
+            for j in range(j0, j1): y[j-j0] = x[j] - _dot(u[j], a)
+            e[i, g] = _best_scale(y, weight[j0:j0 + GROUP4], plus, minus, scales)
+            k, s = inv[e[i, g]], signed[e[i, g]]
+            for j in range(j0, j1):
+                t, n = (x[j] - _dot(u[j], a))*k, 0
+                for b in range(15): n += t > mid[b]
+                codes[i, j] = n
+                d = levels[n]*s - x[j]
+                for q in range(len(a)): a[q] += d*v[j, q]
+
+# %% ../nbs/00c_schemes.ipynb #a2c4db27
+def assign_fed(l:Layer4, v:np.ndarray): # [in, directions] float64, in the units of the importance
+    "Codes and group codes with error feedback."
+    d = np.maximum(l.weight[:len(v)] - np.square(v).sum(1), LEAST)
+    single = lambda t: np.ascontiguousarray(t, np.float32)
+    mid, inv = single((l.levels[1:] + l.levels[:-1])/2), single(inverse(SMALL_FLOATS))
+    a = l.w, l.ic, l.ir, l.weight, *error_tables(l.levels), mid, SMALL_FLOATS[:128].copy(), inv, SMALL_FLOATS
+    a = *a, single(l.levels), single(gains(v, d)), single(v), l.e, l.codes
+    over_rows(lambda _, lo, hi: _assign_fed(*a, lo, hi), len(l.w))
+
+# %% ../nbs/00c_schemes.ipynb #6defff7f
 def encode_qins4(w:torch.Tensor,   # [out, in] float32, finite
-                 importance=None   # [in] float32, what a squared error in each balanced column counts; None: 1
+                 moments=None      # [1 + directions, in] float32: E[x²] of its inputs, and their main directions
                 ) -> QuantizedWeight:
     "Column scales, row scales, fitted levels, group codes, codes."
-    w = w.numpy(); c = column_scales(w)
-    top = group_tops(w, c, GROUP4).max(1); k = shift(top.max())
-    c, r = np.ldexp(c, k), np.ldexp(top/TOP4, -k).astype(np.float32)
-    weight = np.ones(w.shape[1], np.float32) if importance is None else np.asarray(importance, np.float32)
-    weight = np.pad(weight, (0, -w.shape[1] % GROUP4))
-    levels, layer, tensor = fit_levels(w, c, r, weight), Layer4(w, c, r, weight), torch.from_numpy
-    layer.assign(levels)
-    q = QuantizedWeight(pack_tiles(tensor(layer.codes)), tensor(levels.astype(np.float32)), pack_lanes(tensor(layer.e)),
-                        tensor(SMALL_FLOATS.copy()), tensor(r), tensor(c), scheme='qins4')
+    w, (m, *more) = w.numpy(), (None,) if moments is None else moments.double().numpy()
+    c = choose_columns(w, m); l, tensor = prepare4(w, c, m), torch.from_numpy
+    unit = (m*np.square(c, dtype=np.float64)).mean() if more else 0
+    if 0 < unit < np.inf: assign_fed(l, (np.array(more)*c).T/np.sqrt(unit))
+    else: l.assign(l.levels)
+    q = QuantizedWeight(pack_tiles(tensor(l.codes)), tensor(l.levels.astype(np.float32)), pack_lanes(tensor(l.e)),
+                        tensor(SMALL_FLOATS.copy()), tensor(l.r), tensor(l.c), scheme='qins4')
     return keep_finite(q) if max(w.max(), -w.min()) > LARGE else q
 
-register_scheme(Scheme('qins4', encode_qins4, 'column scales, groups of 32, 16 levels fitted to the layer', tiles=True),
-                replace=True);
+register_scheme(Scheme('qins4', encode_qins4, 'column scales, groups of 32, 16 levels fitted to the layer', tiles=True,
+                       moments=True), replace=True);

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['AS_LINEAR', 'SwapError', 'matrices', 'shared_weights', 'is_linear', 'why_skip', 'LayerReport', 'SwapReport', 'table',
-           'matches', 'layer_schemes', 'main_scheme', 'give_schemes', 'quantize_', 'plan_swap', 'skip_filter']
+           'matches', 'layer_schemes', 'main_scheme', 'give_schemes', 'quantize_', 'check_calibration', 'plan_swap',
+           'skip_filter']
 
 # %% ../nbs/03_swap.ipynb #fe28ab76
 from collections import Counter
@@ -157,20 +158,34 @@ def give_schemes(layers:list, # of LayerReport; their `scheme` is set
 def quantize_(model:nn.Module,        # changed in place
               scheme=DEFAULT_SCHEME,  # name of a registered scheme, or of several: see `layer_schemes`
               filter_fn=None,         # (module, full name) -> bool: may this nn.Linear be quantized? default: all may
-              progress=False          # show a bar
+              progress=False,         # show a bar
+              calibrate=None,         # a text, ids, 'self' or moments, for a scheme that weighs errors by them (04b_calibrate)
+              tokenizer=None          # for a text in words
              ) -> SwapReport:
     "Swap every `nn.Linear` for a `ProjectiveLinear`. Raises `SwapError`, `WeightError`, `SchemeError`; the model is then as it was."
     plan = plan_swap(model, filter_fn)
     todo = [(m, l) for m, l in plan if not l.skipped]
     label = give_schemes([l for _, l in todo], scheme)
     for m, l in todo: as_weight(m.weight, l.name)
-    made = {}
+    made, moments = {}, _moments(model, [l.scheme for _, l in todo], calibrate, tokenizer)
     for m, l in (tqdm(todo, desc=f'quantize ({label})') if progress else todo):
-        made[id(m)] = new = ProjectiveLinear.from_linear(m, l.scheme, l.name)
+        made[id(m)] = new = ProjectiveLinear.from_linear(m, l.scheme, l.name, moments.get(l.name))
         e = weight_error(m.weight, new.quantized)
         l.bpw, l.rms_sigma, l.outlier, l.sqnr_db = new.quantized.bpw, e.rms_sigma, e.outlier, e.sqnr_db
         _replace(model, m, new)
     return SwapReport(label, [l for _, l in plan])
+
+# %% ../nbs/03_swap.ipynb #7d1a862e
+def check_calibration(schemes, calibrate): # names of the layers' schemes
+    "Has one of them a use for it? Raises `SwapError`."
+    if calibrate is None or any(get_scheme(s).moments for s in schemes): return
+    raise SwapError(f"scheme '{' + '.join(sorted({*schemes}))}' makes no use of calibration; leave it out, or choose qins4")
+
+def _moments(model, schemes, calibrate, tokenizer): # name of a layer -> [1 + directions, in]
+    check_calibration(schemes, calibrate)
+    if calibrate is None: return {}
+    from qins_intllm.calibrate import model_moments
+    return model_moments(model, calibrate, tokenizer).layers
 
 # %% ../nbs/03_swap.ipynb #7e7c3349
 def plan_swap(model:nn.Module,
