@@ -156,7 +156,9 @@ def _quantize_layer(self:QinsHfQuantizer, model, name, weight):
     l, old = self.pending.pop(name), model.get_submodule(name)
     if self.failed: return
     try:
-        if weight.shape != old.weight.shape and getattr(model, '_tp_size', None): raise ParallelError(f"{name}: a process that reads a part of a full-precision weight cannot quantize it; convert the model first and load the converted directory with tp_plan")
+        if weight.shape != old.weight.shape and getattr(model, '_tp_size', None):
+            raise ParallelError(f"{name}: a process that reads a part of a full-precision weight cannot quantize it; "
+                                "convert the model first and load the converted directory with tp_plan")
         if weight.shape != old.weight.shape: raise KeysError(f"{name}.weight: expected {list(old.weight.shape)}, got {list(weight.shape)}. The files do not fit the model that config.json describes")
         q = encode(weight, self.quantization_config.scheme, name)
         e = weight_error(weight, q)
@@ -199,7 +201,7 @@ def _infos(files, root):
     if not all(re.fullmatch(r'model(-\d+-of-\d+)?\.safetensors', f.name) for f in files): return [t for f in files for t in read_header(f)[0]]  # a variant
     said = shard_digests(source)
     check_together(source, said); check_config(source, source.config(), said)
-    verify_once(source, {'': None, '0': False}.get(os.environ.get('QINS_VERIFY', ''), True) if checks_files() else False)
+    if checks_files(): verify_once(source, {'': None, '0': False}.get(os.environ.get('QINS_VERIFY', ''), True))
     return [t for _, t in _read_headers(source)]
 
 def _stored(name, names, model):

@@ -14,9 +14,9 @@ from .core import TILE_ROWS, QinsError
 from .linear import ProjectiveLinear
 try:
     from torch.distributed.tensor import DTensor, Shard, distribute_tensor
-    from transformers.distributed.tensor_parallel import (ALL_PARALLEL_STYLES as STYLES, ColwiseParallel, RowwiseParallel,
-                                                          TensorParallelLayer)
-except ImportError: STYLES = None  # torch without torch.distributed, or a version of transformers that splits in another way
+    from transformers.distributed.tensor_parallel import ALL_PARALLEL_STYLES as STYLES
+    from transformers.distributed.tensor_parallel import ColwiseParallel, RowwiseParallel, TensorParallelLayer
+except ImportError: STYLES = None  # no torch.distributed, or a version of transformers that splits in another way
 
 # %% ../nbs/05b_parallel.ipynb #5e320dce
 class ParallelError(QinsError, ValueError):
@@ -32,11 +32,12 @@ def check_split(layer:ProjectiveLinear,
     rows, n = dim == 0, (layer.out_features, layer.in_features)[dim]
     unit = (TILE_ROWS if layer.codes.ndim == 3 else 1) if rows else layer.group or 1
     why = f"{n} {'rows' if rows else 'columns'} are not {ranks} times a multiple of {unit}" if n % (ranks*unit) else ''
-    if not rows and layer.sign is not None: why = f"scheme {layer.scheme} packs its signs across the columns; convert to another"
+    if not rows and layer.sign is not None: why = f"{layer.scheme} packs signs across columns, convert to another"
     if not why: return
     plan = re.sub(r'\.\d+(?=\.|$)', '.*', name)
     whole = f", or keep the layer whole with DistributedConfig(tp_plan={{'{plan}': 'replicate'}})" if alone else ''
-    raise ParallelError(f"{name}: cannot be split over {ranks} processes: {why}. Take another number of processes{whole}")
+    what = f"{name}: cannot be split over {ranks} processes"
+    raise ParallelError(f"{what}: {why}. Take another number of processes{whole}")
 
 # %% ../nbs/05b_parallel.ipynb #a85822ff
 class _Cut:
@@ -49,11 +50,13 @@ class _Cut:
     def shard_param(self, module, param, mesh):
         if not isinstance(module, ProjectiveLinear) or param == 'bias': return super().shard_param(module, param, mesh)
         part = lambda t, dim: distribute_tensor(t, mesh, [Shard(dim)], src_data_rank=None)
-        if (t := module._parameters.get(param)) is not None: module._parameters[param] = nn.Parameter(part(t, self.dim), requires_grad=False)
+        p = module._parameters
+        if p.get(param) is not None: p[param] = nn.Parameter(part(p[param], self.dim), requires_grad=False)
         if param != 'codes': return
         scale = ('row_scale', 'col_scale')[self.dim]
         if (t := module._buffers.get(scale)) is not None: module._buffers[scale] = part(t, 0)
-        module._ranks, module._hf_quantized_needs_local_tp = mesh.size(), True  # transformers then calls it with plain tensors
+        module._ranks = mesh.size()
+        module._hf_quantized_needs_local_tp = True  # transformers then calls it with plain tensors
 
 # %% ../nbs/05b_parallel.ipynb #a41dd09c
 if STYLES is not None:
@@ -71,17 +74,20 @@ def register_styles():
 # %% ../nbs/05b_parallel.ipynb #2095a245
 def take_parts(model):
     "Make this process's parts of quantized layers layers of their own. Raises `ParallelError`."
-    if (n := getattr(model, '_tp_size', None) or 1) == 1: return
-    layers = {k: m for k, m in model.named_modules() if isinstance(m, ProjectiveLinear)}
-    if STYLES is None: raise ParallelError("this version of transformers splits models in a way that qins-intllm does not know; update it, or load without tp_plan")
-    for name, m in layers.items():
-        parts = {k: t for k in ('codes', 'group_codes', 'sign', 'row_scale', 'col_scale') if isinstance(t := getattr(m, k), DTensor)}
-        if parts and not hasattr(m, '_ranks'): raise ParallelError(f"{name}: a quantized layer is split by the styles {', '.join(k for k in STYLES.keys() if type(STYLES[k]) in (CutRows, CutColumns))} alone; choose one of them in tp_plan")
+    if (getattr(model, '_tp_size', None) or 1) == 1: return
+    if STYLES is None: raise ParallelError("qins-intllm does not know how this version of transformers splits models; "
+                                           "update it, or load without tp_plan")
+    for name, m in [(n, m) for n, m in model.named_modules() if isinstance(m, ProjectiveLinear)]:
+        tensors = dict(m.named_parameters(recurse=False)) | dict(m.named_buffers(recurse=False))
+        parts = {k: t.to_local().detach() for k, t in tensors.items() if k != 'bias' and isinstance(t, DTensor)}
+        if parts and not hasattr(m, '_ranks'):
+            known = ', '.join(k for k, s in STYLES.items() if isinstance(s, (CutRows, CutColumns)))
+            raise ParallelError(f"{name}: a quantized layer is split by {known} alone; choose one of them in tp_plan")
         for k, t in parts.items():
-            if k.endswith('_scale'):  # loaded as a parameter
-                m._parameters.pop(k, None); m.register_buffer(k, local := t.to_local().detach())
-            else: m._parameters[k] = local = nn.Parameter(t.to_local().detach(), requires_grad=False)
-            local._is_hf_initialized = True
+            m._parameters.pop(k, None)  # scales come as parameters
+            if k.endswith('_scale'): m.register_buffer(k, t)
+            else: m.register_parameter(k, nn.Parameter(t, requires_grad=False))
+            getattr(m, k)._is_hf_initialized = True  # as everything that came from the files
         if parts: m.local_shape = m.quantized.shape
 
 # %% ../nbs/05b_parallel.ipynb #57eb5774
@@ -90,7 +96,8 @@ def check_whole(model, what): # what: it is to be done
     layers = [m for m in model.modules() if isinstance(m, ProjectiveLinear)]
     ranks, off = max((getattr(m, '_ranks', 1) for m in layers), default=1), sum(m.codes.is_meta for m in layers)
     if ranks == 1 and not off: return
-    why = f'this model is split over {ranks} processes, none of which has all of it' if ranks > 1 else f'{off} layers of this model are not in memory'
+    why = f'{off} layers of this model are not in memory'
+    if ranks > 1: why = f'this model is split over {ranks} processes, none of which has all of it'
     raise ParallelError(f"{what}: {why}; load its checkpoint, {model.config._name_or_path}, whole")
 
 def checks_files() -> bool:
