@@ -68,7 +68,8 @@ def register_styles():
     if STYLES is None: return
     for name, style in list(STYLES.items()):
         cls = {ColwiseParallel: CutRows, RowwiseParallel: CutColumns}.get(type(style))
-        if cls is not None: STYLES.register(name, new := copy.copy(style)); new.__class__ = cls
+        if cls is None or name.startswith('embedding'): continue
+        STYLES.register(name, new := copy.copy(style)); new.__class__ = cls
     if 'replicate' not in STYLES: STYLES.register('replicate', TensorParallelLayer())
 
 # %% ../nbs/05b_parallel.ipynb #2095a245
