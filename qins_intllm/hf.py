@@ -18,6 +18,7 @@ from transformers.quantizers.base import HfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 from .core import DEFAULT_SCHEME, encode, get_scheme, weight_error
 from .linear import ProjectiveLinear
+from .parallel import ParallelError, check_whole, checks_files, register_styles, take_parts
 from .step import attach_step
 from .swap import (LayerReport, SwapError, SwapReport, give_schemes, is_linear, main_scheme, matrices, plan_swap, shared_weights,
                               skip_filter, why_skip, _partner, _replace)
@@ -172,6 +173,9 @@ def _quantize_layer(self:QinsHfQuantizer, model, name, weight):
     l, old = self.pending.pop(name), model.get_submodule(name)
     if self.failed: return
     try:
+        if weight.shape != old.weight.shape and getattr(model, '_tp_size', None):
+            raise ParallelError(f"{name}: a process that reads a part of a full-precision weight cannot quantize it; "
+                                "convert the model first and load the converted directory with tp_plan")
         if weight.shape != old.weight.shape: raise KeysError(f"{name}.weight: expected {list(old.weight.shape)}, got {list(weight.shape)}. The files do not fit the model that config.json describes")
         q = encode(weight, l.scheme, name)
         e = weight_error(weight, q)
@@ -216,7 +220,7 @@ def _infos(files, root):
     if not all(re.fullmatch(r'model(-\d+-of-\d+)?\.safetensors', f.name) for f in files): return [t for f in files for t in read_header(f)[0]]  # a variant
     said = shard_digests(source)
     check_together(source, said); check_config(source, source.config(), said)
-    verify_once(source, {'': None, '0': False}.get(os.environ.get('QINS_VERIFY', ''), True))
+    if checks_files(): verify_once(source, {'': None, '0': False}.get(os.environ.get('QINS_VERIFY', ''), True))
     return [t for _, t in _read_headers(source)]
 
 def _stored(name, names, model):
@@ -254,18 +258,21 @@ def _process_model_after_weight_loading(self:QinsHfQuantizer, model, **kwargs):
     "Check that all was filled with what it should be. Raises what went wrong while quantizing, `KeysError`, `CorruptFileError`."
     name = model.config._name_or_path
     if self.report is not None: model._keep_in_fp32_modules_strict = self.__dict__.pop('_kept', None)
+    take_parts(model)
     for n in list(self.pending):  # read together with others, by a converter that did not ask
         w = model.get_submodule(n).weight
         if getattr(w, '_is_hf_initialized', False): self._quantize_layer(model, n, w)
     if self.failed: raise self.failed
     layers = _quantized_layers(model)
     off = [n for n, m in layers.items() if any(t.is_meta for t in m.state_dict().values())]
-    if off and getattr(model, 'hf_device_map', None):
-        raise CheckpointError(f"{name}: device_map offloads {len(off)} quantized layers ({off[0]}, …), where they cannot compute; "
-                              "put all on one device: 'cpu' maps the files and reads of them what is needed")
-    empty = [f'{n}.{k}' for n, m in layers.items() for k, t in m.state_dict(keep_vars=True).items() if not getattr(t, '_is_hf_initialized', False)]
+    if not (getattr(model, 'hf_device_map', None) or model.device.type == 'meta'): off = []
+    if off and self.report is not None:
+        raise CheckpointError(f"{name}: device_map offloads {len(off)} layers ({off[0]}, …) that are quantized while loading; "
+                              "convert the model first and load the converted directory")
+    here = {n: m for n, m in layers.items() if n not in off}  # accelerate brings the others when they are called
+    empty = [f'{n}.{k}' for n, m in here.items() for k, t in m.state_dict(keep_vars=True).items() if not getattr(t, '_is_hf_initialized', False)]
     _raise_keys(name, [f'{n}.weight' for n in self.pending] + empty, [], [])
-    _check_layers(types.SimpleNamespace(name=name), layers)
+    _check_layers(types.SimpleNamespace(name=name), here)
     self._settle(model)
     attach_step(model)
 
@@ -306,6 +313,7 @@ def register():
         if (other := mapping.get('qins', cls)).__name__ != cls.__name__: raise RuntimeError(f"quant_method 'qins' is taken by {other.__module__}.{other.__name__}; uninstall the package it comes from")
         mapping['qins'] = cls
     checkpoint.ON_LOAD[:] = [f for f in checkpoint.ON_LOAD if f.__name__ != 'attach'] + [attach]
+    register_styles()
     model = getattr(sys.modules.get('transformers.modeling_utils'), 'PreTrainedModel', None)
     if model is None: return  # half imported: once it is there, this is called again
     for name, ours in dict(save_pretrained=_save_quantized, _upload_modified_files=_upload_quantized).items():
@@ -347,7 +355,8 @@ def _config_as_written(model):
 
 # %% ../nbs/05_transformers.ipynb #d6697c48
 def _save_quantized(plain, model, save_directory, *args, **kwargs):
-    "Writes a checkpoint that `load` reads. Raises `SwapError`, and `CheckpointError` where other files were written."
+    "Writes a checkpoint that `load` reads. Raises `SwapError`, `ParallelError`, and `CheckpointError` where other files were written."
+    check_whole(model, 'save_pretrained')
     if not isinstance(getattr(model, 'hf_quantizer', None), QinsHfQuantizer): attach(model)
     q, d = model.hf_quantizer, Path(save_directory)
     given = inspect.signature(plain).bind(model, save_directory, *args, **kwargs).arguments
@@ -399,7 +408,8 @@ def _upload_quantized(plain, model, working_dir, *args, **kwargs):
 # %% ../nbs/05_transformers.ipynb #eedc3693
 @patch
 def _dequantize(self:QinsHfQuantizer, model, dtype=None):
-    "For `model.dequantize()`: dense layers again, and a model that saves like any other."
+    "For `model.dequantize()`: dense layers again, and a model that saves like any other. Raises `ParallelError`."
+    check_whole(model, 'dequantize')
     if isinstance(dtype, str): dtype = getattr(torch, dtype)  # as `save_pretrained` leaves it in the configuration
     for m in list(_quantized_layers(model).values()): _replace(model, m, m.dequantize(dtype))
     model.__dict__.pop('_weight_conversions', None)

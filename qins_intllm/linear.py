@@ -19,6 +19,7 @@ _PARAMS, _BUFFERS = ('codes', 'group_codes', 'sign'), ('lut', 'scale_lut', 'row_
 
 class ProjectiveLinear(nn.Linear):
     "`nn.Linear` on a quantized weight: y_i = r_i · Σ_g S[e_ig] · Σ_{j in g} T[k_ij] · (c_j x_j) + b_i."
+    local_shape = None  # [out, in] of the part that is here, where a layer is split over processes
     def __init__(self,
                  in_features:int, out_features:int,
                  bias=True,             # is there a bias?
@@ -129,7 +130,7 @@ def dequantize(self:ProjectiveLinear,
               ) -> nn.Linear:
     "A dense layer with the decoded weight."
     w = decode(self.quantized).to(dtype or (torch.float32 if self.bias is None else self.bias.dtype))
-    with torch.device('meta'): out = nn.Linear(self.in_features, self.out_features, bias=False, dtype=w.dtype)
+    with torch.device('meta'): out = nn.Linear(*w.shape[::-1], bias=False, dtype=w.dtype)
     out.weight = nn.Parameter(w)
     if self.bias is not None: out.bias = nn.Parameter(self.bias.detach().to(w.dtype), requires_grad=self.bias.requires_grad)
     _came_from[out] = self.quantized, out.weight, _version(out.weight)
@@ -222,7 +223,7 @@ def __torch_dispatch__(cls:DecodedWeight, func, types, args=(), kwargs=None):
 def weight(self:ProjectiveLinear) -> torch.Tensor: # [out, in], in the model's dtype, without gradient
     "The decoded weight, for code that reads it."
     if torch.compiler.is_compiling(): return decode_torch(self.quantized).to(self._dtype)
-    like = torch.empty(self.out_features, self.in_features, dtype=self._dtype, device='meta')
+    like = torch.empty(self.local_shape or (self.out_features, self.in_features), dtype=self._dtype, device='meta')
     def read(): return like.clone() if self.codes.is_meta else decode(self.quantized).to(like.dtype)
     w = DecodedWeight(like, read, self.codes.device)
     w._is_hf_initialized = True  # transformers' initialisation leaves such a tensor alone

@@ -369,6 +369,7 @@ class _Form:
     def __init__(self, model):
         self.form, self.at, self.classes = _classes(model)
         self.parts, self.config, self.dtype = _Parts(), model.config, model.dtype
+        _need((getattr(model, '_tp_size', None) or 1) == 1, 'it is split over processes')
         _need(self.dtype in (torch.float32, torch.bfloat16), f'its dtype is {self.dtype}')
         self._numbers(self.config)
         self.base = self.parts(model.model, self.classes['Model'], 'model', 'embed_tokens layers norm rotary_emb')
