@@ -130,7 +130,7 @@ def _watched(): return sys.stderr is not None and sys.stderr.isatty()  # a bar i
 
 # %% ../nbs/10_cli.ipynb #f31f99bb
 @app.command()
-def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-precision model, or 'demo'."),
+def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-precision model, a .gguf file, or 'demo'."),
             output:Path=typer.Option(..., '--output', '-o', help='Directory to make.'),
             scheme:Optional[str]=typer.Option(None, help='qins8 (default), qins9, or one registered by you.'),
             bits:Optional[int]=typer.Option(None, help='Instead of a scheme: 8 or 4.'),
@@ -143,14 +143,16 @@ def convert(src:str=typer.Argument(..., help="Directory or hub id of a full-prec
             dry_run:bool=typer.Option(False, '--dry-run', help='Only say what would be written, and how much memory it takes.'),
             report:bool=typer.Option(False, '--report', help='Print a line for every layer.')):
     "Quantize a checkpoint, layer by layer, into a new directory."
-    from qins_intllm import checkpoint, phi3
+    from qins_intllm import checkpoint, gguf_file, phi3
     _quiet()
-    source, size = phi3.resolve(src) if revision is None else src, _size(max_shard_size)
+    gguf = gguf_file.is_gguf(src) and not dry_run
+    source, size = phi3.resolve(src) if revision is None and not gguf else src, _size(max_shard_size)
     args = _scheme(scheme, bits), modules_to_not_convert
     if dry_run:
         plan = str(checkpoint.plan_conversion(source, *args, size, revision))
         _say(plan if report else plan.rpartition('\n\n')[2]); return 0  # the layers, an empty line, the sums
-    r = checkpoint.convert(source, output, *args, overwrite, size, _watched(), revision, not drop_source)
+    if gguf: r = gguf_file.convert_gguf(src, output, *args, overwrite, size, _watched())
+    else: r = checkpoint.convert(source, output, *args, overwrite, size, _watched(), revision, not drop_source)
     _say(r if report else '\n'.join([str(r).splitlines()[0], *r.left_out()]))
     _say(f'written to {output}'); return 0
 
