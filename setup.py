@@ -7,7 +7,7 @@ here = Path(__file__).parent
 parser = ConfigParser(delimiters=['='])
 parser.read(here/'settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
-extras = {name: cfg[f'{name}_requirements'].split() for name in ('dev', 'bench', 'peft', 'gpu') if cfg.get(f'{name}_requirements')}
+extras = {name: cfg[f'{name}_requirements'].split() for name in ('dev', 'bench', 'peft', 'gpu', 'gguf') if cfg.get(f'{name}_requirements')}
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],

@@ -532,7 +532,7 @@ def _no_weights(self:Source):
     if pickles := some(PICKLES):
         raise PickleRefusedError(f"{self.name} holds pickled weights ({pickles[0]}), which can run code when they are read, and are refused. Look for a revision with .safetensors files, "
                                  "or convert them where you trust the source: AutoModelForCausalLM.from_pretrained(src).save_pretrained(dst) writes safetensors")
-    if gguf := some(('*.gguf',)): raise NotACheckpointError(f"{self.name} holds GGUF weights ({gguf[0]}), already quantized in another format; use the original .safetensors checkpoint")
+    if gguf := some(('*.gguf',)): raise NotACheckpointError(f"{self.name} holds GGUF weights ({gguf[0]}), already quantized in another format; use the original .safetensors checkpoint, or name the file itself: `qins convert {self.dir/gguf[0]} --output DIR`")
     if odd := some(('*.safetensors',)): raise NotACheckpointError(f"{self.name} has no model.safetensors and no model.safetensors.index.json (only {odd[0]}, …); is the download complete?")
     raise NotACheckpointError(f"{self.name} holds no .safetensors weights")
 
