@@ -331,8 +331,8 @@ def plan_moments(plan:ConversionPlan,
                  progress=False
                 ) -> Moments:
     "Moments for a conversion. Raises `CalibrationError`, `CheckpointError`s."
-    if isinstance(calibrate, Moments) or (f := find_moments(calibrate)):
-        m, f, s = (calibrate, 'these moments', Streamed(plan)) if isinstance(calibrate, Moments) else (read_moments(f), f, Streamed(plan))
+    if f := find_moments(calibrate):
+        m, s = read_moments(f), Streamed(plan)
         check_moments(m, s.digest(), {n: s.model.get_submodule(n).in_features for n in s.names}, f)
         return m
     if isinstance(calibrate, str) and calibrate == 'self':

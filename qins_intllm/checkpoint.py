@@ -7,9 +7,9 @@ __all__ = ['FORMAT_VERSION', 'MIN_PACKAGE', 'VOLATILE', 'MAX_COUNT', 'PER_TENSOR
            'WORKSPACE', 'CALIBRATED', 'HOW_TO_LOAD', 'ON_LOAD', 'MAX_COMPUTED', 'VOCABULARIES', 'quantization_config',
            'check_quantization_config', 'scheme_label', 'config_digest', 'shard_metadata', 'guard_tensor',
            'model_class', 'build_skeleton', 'offline', 'bounded_build', 'Group', 'ConversionPlan', 'copy_converter',
-           'plan_conversion', 'convert', 'shard_names', 'write_json', 'licence', 'model_card', 'shard_digests',
-           'check_together', 'check_config', 'verify_checkpoint', 'digests_in_file', 'verify_once', 'load',
-           'swap_empty', 'load_tokenizer']
+           'plan_conversion', 'shard_numbers', 'convert', 'shard_names', 'write_json', 'licence', 'model_card',
+           'shard_digests', 'check_together', 'check_config', 'verify_checkpoint', 'digests_in_file', 'verify_once',
+           'load', 'swap_empty', 'load_tokenizer']
 
 # %% ../nbs/04_checkpoint.ipynb #64867920
 import contextlib, hashlib, inspect, json, math, os, re, threading, warnings
@@ -429,11 +429,20 @@ def _plan_group(g, model, quantized, name):
         else: g.layout[n] = (shape, dt)
 
 # %% ../nbs/04_checkpoint.ipynb #2ac71c79
+def shard_numbers(sizes, limit) -> list: # bytes, in order; bytes of a shard
+    "The number of the shard that each thing goes to; one that is larger than the limit has a shard of its own."
+    out, used = [], 0
+    for k in sizes:
+        new = out and used and used + k > limit
+        used = k if new else used + k
+        out.append(out[-1] + bool(new) if out else 0)
+    return out
+
 def _plan_shards(plan, limit):
     "Assign what is written to output files, in order, each at most `limit` bytes unless a group alone is larger."
     size = lambda layout: sum(math.prod(s)*dt.itemsize for s, dt in layout.values())
-    for g in plan.groups:
-        if not plan.shards or (plan.shards[-1] and size(plan.shards[-1]) + size(g.layout) > limit): plan.shards.append({})
+    for g, n in zip(plan.groups, shard_numbers([size(g.layout) for g in plan.groups], limit)):
+        if n == len(plan.shards): plan.shards.append({})
         plan.shards[-1] |= g.layout
         if any(f'{l}.weight' == plan.guard for l in g.layers): plan.shards[-1][plan.guard] = ((0,), torch.uint8)
 
@@ -478,16 +487,16 @@ def convert(src,                        # directory or hub id of a full-precisio
             calibrate=None              # a text, a Path of one, ids, 'self', or moments of an earlier calibration (04b_calibrate)
            ) -> SwapReport:             # what was and was not quantized, with errors
     "Quantize a checkpoint on disk, layer by layer; never builds the model. Raises `CheckpointError`s, `WeightError`, `SchemeError`, `SwapError`."
-    source, mixture = src if isinstance(src, Source) else open_source(src, revision), None
+    source, mixture, moments = src if isinstance(src, Source) else open_source(src, revision), None, None
     if bits is not None or max_kl is not None:
         from qins_intllm.mixed import PAIR, choose
         if scheme != DEFAULT_SCHEME: raise SchemeError(f"a budget chooses between {' and '.join(PAIR)} for each layer, and the scheme is given as {scheme!r}; give one of them")
         _check_apart(source, dst); _check_free(_destination(dst), overwrite)  # before the pass
-        if calibrate is not None: calibrate = _moments(plan_conversion(source, PAIR[0], modules_to_not_convert, head=head), calibrate, progress)
-        mixture = choose(source, bits, max_kl, text, modules_to_not_convert, head, progress=progress, moments=calibrate)
+        if calibrate is not None: moments = _moments(plan_conversion(source, PAIR[0], modules_to_not_convert, head=head), calibrate, progress)
+        mixture = choose(source, bits, max_kl, text, modules_to_not_convert, head, progress=progress, moments=moments)
         scheme = mixture.schemes
     plan = plan_conversion(source, scheme, modules_to_not_convert, max_shard_size, revision, head)
-    plan.report.mixture = mixture
+    plan.report.mixture, plan.moments = mixture, moments
     names = shard_names(len(plan.shards))
     check_calibration([l.scheme for l in plan.report.swapped], calibrate); _check_apart(plan.source, dst)
     with new_directory(dst, overwrite, needs=int(plan.nbytes*1.01) + 10**6) as d, progress_bar(progress, sum(t.nbytes for g in plan.groups for _, t in g.sources), f'convert ({plan.scheme})') as bar:
@@ -514,7 +523,7 @@ def _calibrate(plan, calibrate, dst, progress):
     "Moments for a plan, and their file in the new directory."
     if calibrate is None: return
     from qins_intllm.calibrate import CALIBRATION
-    plan.moments = _moments(plan, calibrate, progress)
+    if plan.moments is None: plan.moments = _moments(plan, calibrate, progress)
     plan.moments.save(dst/CALIBRATION)
 
 def _moments(plan, calibrate, progress):

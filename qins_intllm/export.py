@@ -12,7 +12,8 @@ import torch
 from .core import decode
 from .files import HubError, NotACheckpointError, ShardWriter, map_tensors, new_directory, open_source
 from .files import progress_bar, _hub_errors, _is_repo_id
-from .checkpoint import check_quantization_config, load, licence, shard_names, verify_checkpoint, write_json
+from .checkpoint import check_quantization_config, load, licence, scheme_label, shard_names, shard_numbers
+from .checkpoint import verify_checkpoint, write_json
 from .checkpoint import _check_apart, _quantized_layers, _read_headers, _write_index
 from .product import PARTS
 
@@ -30,13 +31,6 @@ def _dense_tensors(source, layers): # -> name -> (shape, dtype), function that m
             out[t.name] = (t.shape, dt), lambda s=shard, t=t: map_tensors(source.path(s), [t])[t.name]
     return out
 
-def _shards(size, limit): # name -> bytes -> list of lists of names, each at most `limit` bytes unless one is larger
-    out = [[]]
-    for n, k in size.items():
-        if out[-1] and sum(size[m] for m in out[-1]) + k > limit: out.append([])
-        out[-1].append(n)
-    return out
-
 # %% ../nbs/10a_export.ipynb #10a5d80a
 def export_safetensors(src,                       # a converted directory, or the hub id of one
                        dst,                       # directory to make
@@ -47,8 +41,10 @@ def export_safetensors(src,                       # a converted directory, or th
     source = open_source(src); _check_apart(source, dst)
     layers = _quantized_layers(load(source, step=False)[0])
     tensors = _dense_tensors(source, layers)
-    size = {n: math.prod(s)*dt.itemsize for n, ((s, dt), _) in tensors.items()}
-    shards = [{n: tensors[n][0] for n in names} for names in _shards(size, max_shard_size)]
+    size, shards = {n: math.prod(s)*dt.itemsize for n, ((s, dt), _) in tensors.items()}, []
+    for n, k in zip(size, shard_numbers(size.values(), max_shard_size)):
+        if k == len(shards): shards.append({})
+        shards[k][n] = tensors[n][0]
     names, total = shard_names(len(shards)), sum(size.values())
     with new_directory(dst, overwrite, total + 10**6) as d, progress_bar(progress, total, 'export') as bar:
         source.copy_small(d)
@@ -62,7 +58,7 @@ def export_safetensors(src,                       # a converted directory, or th
 def _describe(source, d):
     "The configuration without the quantization, and a card that says where the weights come from."
     config = source.config()
-    scheme = config.pop('quantization_config')['scheme']; config.pop('torch_dtype', None)
+    scheme = scheme_label(config.pop('quantization_config')); config.pop('torch_dtype', None)
     write_json(d/'config.json', config | dict(dtype='bfloat16'))
     card = ['---', 'library_name: transformers', *licence(source), '---', '', f'# {Path(source.name).name}, dense', '',
             f'bf16 weights decoded from a QINS checkpoint (scheme `{scheme}`): as large as the original, '
